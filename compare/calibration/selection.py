@@ -187,16 +187,13 @@ def _left_out_pct(pairs: Sequence[Sample], fitted: Fitted) -> dict[str, float]:
 
 @dataclass(frozen=True, eq=False)
 class Deviation:
-    """Whether coins deviate: the chosen `ridge` (null: they do not) and the table; the later days by which it was
-    chosen, and what the earlier ones draw of them with it, per side (pairs, bins). Empty with too few days."""
+    """Whether coins deviate: the chosen `ridge` (null: they do not) and the table, empty with too few days."""
 
     ridge: float | None
     table: tuple[DeviationScore, ...]
-    unseen: tuple[Sample, ...]
-    maps: Mapping[str, FloatArray]
 
 
-NO_DEVIATION: Final = Deviation(None, (), (), {})
+NO_DEVIATION: Final = Deviation(None, ())
 
 
 def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted) -> Deviation:
@@ -210,12 +207,13 @@ def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitt
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
     first = fit_samples(seen, prior, fitted.coordinate)
-    maps = {ridge: _maps(unseen, first, ridge) for ridge in (None, *RIDGES)}
-    away = {ridge: float(np.nanmean(distances(unseen, found))) for ridge, found in maps.items()}
+    away = {
+        ridge: float(np.nanmean(distances(unseen, _maps(unseen, first, ridge)))) for ridge in (None, *RIDGES)
+    }
     table = tuple(DeviationScore(ridge, away[None], away[ridge]) for ridge in RIDGES)
     best = min(table, key=lambda row: row.own_pct)
     ridge = best.ridge if best.own_pct < away[None] else None
-    return Deviation(ridge, table, unseen, maps[ridge])
+    return Deviation(ridge, table)
 
 
 def own_shares(
