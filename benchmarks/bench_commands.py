@@ -106,7 +106,7 @@ def main() -> None:
         folder = asked.folder or Path(temporary)
         store, plain = folder / "1d", folder / "plain"
         if not store.exists():
-            made_aside(store, 1, 5)
+            made_aside(store, 1, 5, 5)
         if not plain.exists():
             make_plain(plain)
         programs = [OURS, *([asked.other] if asked.other else [])]
