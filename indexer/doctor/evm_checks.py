@@ -7,21 +7,21 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.doctor.claims import Check, Seen
 from liqtruth.indexer.doctor.evidence import Evidence, apart
 from liqtruth.indexer.evm.abi import (
     ACCOUNT_MARGIN_SUMMARY,
+    MARK_PX,
     POSITION_2,
-    Precompile,
     address_words,
     number_words,
+    position_arguments,
+    summary_arguments,
 )
 from liqtruth.indexer.evm.batches import FIRST, BatchReader
+from liqtruth.indexer.evm.holdings import PRICE_DIGITS
+from liqtruth.indexer.evm.sizing import MICRO
 
-MARK_PX: Final = Precompile(0x806, (False,))
-MICRO: Final = 1e6
-MARK_DIGITS: Final = 6
 SAME: Final = 0.02
 """Both doors are asked seconds apart, in which accounts trade; another unit is off by ten at least."""
 MOST_APART: Final = 0.25
@@ -36,9 +36,7 @@ async def sizes(evidence: Evidence) -> Seen:
     reader = _reader(evidence)
     accounts = [one for one in evidence.accounts if one.states[""].asset_positions]
     who = address_words([one.address for one in accounts])
-    answers = await reader.read(
-        ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(np.zeros(len(who), np.int64)), who], axis=1)
-    )
+    answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, summary_arguments(0, who))
     pairs = []
     for one, (value, _, notional, raw) in zip(accounts, answers.values / MICRO, strict=True):
         summary = one.states[""].margin_summary
@@ -62,7 +60,7 @@ async def positions(evidence: Evidence) -> Seen:
     rows = [row for row in held.iter_rows(named=True) if row["coin"] in place]
     perps = np.array([place[row["coin"]][0] for row in rows], np.int64)
     who = address_words([row["address"] for row in rows])
-    read = await reader.read(POSITION_2, np.concatenate([who, number_words(perps)], axis=1))
+    read = await reader.read(POSITION_2, position_arguments(who, perps))
     for row, (szi, entry, raw, _, isolated) in zip(rows, read.values, strict=True):
         size = szi / 10 ** place[row["coin"]][1]
         pairs.append((f"{row['address']} {row['coin']} szi", size, row["szi"]))
@@ -86,7 +84,7 @@ async def marks(evidence: Evidence) -> Seen:
     numbers = np.array([number for number, _ in listed[:MARKS]], np.int64)
     answers = await reader.read(MARK_PX, number_words(numbers))
     pairs = [
-        (asset.name, float(value) / 10 ** (MARK_DIGITS - asset.sz_decimals), evidence.marks[asset.name])
+        (asset.name, float(value) / 10 ** (PRICE_DIGITS - asset.sz_decimals), evidence.marks[asset.name])
         for (_, asset), value, read in zip(listed, answers.values[:, 0], answers.is_read, strict=False)
         if read
     ]
@@ -107,7 +105,7 @@ async def batch(evidence: Evidence) -> Seen:
     """A request of as many reads as sizing begins with."""
     reader = BatchReader(_reader(evidence).client, size=FIRST)
     who = address_words([f"0x{number:040x}" for number in range(1, FIRST + 1)])
-    await reader.read(ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(_zeros(FIRST)), who], axis=1))
+    await reader.read(ACCOUNT_MARGIN_SUMMARY, summary_arguments(0, who))
     if reader.refused:
         return Seen("differs", f"{FIRST} reads were refused; {reader.size} go through")
     return Seen("holds", f"{FIRST} reads in one request")
@@ -115,14 +113,8 @@ async def batch(evidence: Evidence) -> Seen:
 
 async def _block(reader: BatchReader) -> int:
     who = address_words([f"0x{1:040x}"])
-    answers = await reader.read(
-        ACCOUNT_MARGIN_SUMMARY, np.concatenate([number_words(_zeros(1)), who], axis=1)
-    )
+    answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, summary_arguments(0, who))
     return int(answers.block[0])
-
-
-def _zeros(count: int) -> IntArray:
-    return np.zeros(count, np.int64)
 
 
 def _reader(evidence: Evidence) -> BatchReader:

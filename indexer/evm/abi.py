@@ -75,6 +75,16 @@ def number_words(numbers: IntArray) -> Bytes:
     return words
 
 
+def summary_arguments(dex_number: int, who: Bytes) -> Bytes:
+    """Of `ACCOUNT_MARGIN_SUMMARY` of each account in the dex; n x 64."""
+    return np.concatenate([number_words(np.full(len(who), dex_number)), who], axis=1)
+
+
+def position_arguments(who: Bytes, perps: IntArray) -> Bytes:
+    """Of `POSITION_2` of each account in the perp beside it; n x 64."""
+    return np.concatenate([who, number_words(perps)], axis=1)
+
+
 def encoded(target: int, arguments: Bytes, once: Sequence[Once] = ()) -> bytes:
     """Call data of `aggregate3` for the block number, what is read `once`, and then one read per row of `arguments`,
     n x 32 k bytes."""

@@ -6,13 +6,11 @@ The public node takes 100 requests a minute and IP, whatever they ask; the info 
 off. A call that the node refuses (out of gas, too large, reverted) is `CallRefused`: a smaller one may go through.
 """
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-import httpx
 import msgspec
 import numpy as np
 
@@ -33,16 +31,15 @@ from liqtruth.indexer.info.budget import (
     RequestRefused,
     TransientError,
     check_whole,
-    fault_of,
     retry_after_s,
 )
-from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
+from liqtruth.indexer.info.connections import Answer, Connections
+from liqtruth.storage.net.answers import shown_url
 
 T = TypeVar("T")
 MAINNET_URL: Final = "https://rpc.hyperliquid.xyz/evm"
 USUAL_REQUESTS_PER_MINUTE: Final = 100
 CHAINS: Final = {999: "mainnet", 998: "testnet"}
-JSON: Final = {"Content-Type": "application/json", **ACCEPTED}
 STALE_S: Final = 30.0
 """HyperEVM makes a block a second or two."""
 TOO_LARGE: Final = 413
@@ -94,9 +91,7 @@ class EvmClient:
         self.concurrency = concurrency
         self.patience = patience or Patience()
         self.server = ""
-        self._url = httpx.URL(url)
-        limits = httpx.Limits(max_connections=concurrency)
-        self._http = httpx.AsyncClient(timeout=timeout_s, limits=limits, headers=JSON)
+        self._connections = Connections(url, self.shown_url, timeout_s, concurrency)
 
     async def __aenter__(self) -> Self:
         try:
@@ -105,14 +100,14 @@ class EvmClient:
                 known = ", ".join(f"{number} ({name})" for number, name in CHAINS.items())
                 raise BadInput(f"{self.shown_url} is of chain {chain}; HyperEVM is {known}: check --evm-url")
         except BaseException:
-            await self._http.aclose()
+            await self._connections.close()
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self._http.aclose()
+        await self._connections.close()
 
     @property
     def source(self) -> str:
@@ -155,12 +150,12 @@ class EvmClient:
 
     async def _send(self, method: str, body: bytes, decode: Callable[[Any], T]) -> T:
         async with self.budget.spend(1):
-            response, content = await self._exchange(body)
-        self.server = response.headers.get("server", "")
-        self._check_status(response, method)
-        check_whole(content)
+            sent = await self._connections.post(body)
+        self.server = sent.headers.get("server", "")
+        self._check_status(sent, method)
+        check_whole(sent.content)
         try:
-            answer = msgspec.json.decode(content, type=_Answer)
+            answer = msgspec.json.decode(sent.content, type=_Answer)
         except msgspec.ValidationError as error:
             raise TransientError(f"an answer that is no JSON-RPC ({error})") from None
         if answer.error is not None:
@@ -170,20 +165,10 @@ class EvmClient:
         except (BrokenAnswer, ValueError, TypeError, LookupError, AttributeError) as error:
             raise TransientError(f"an answer that cannot be decoded ({error})") from None
 
-    async def _exchange(self, body: bytes) -> tuple[httpx.Response, bytes]:
-        try:
-            async with (
-                asyncio.timeout(self.timeout_s),
-                self._http.stream("POST", self._url, content=body) as response,
-            ):
-                return response, await whole_body(response, self.shown_url)
-        except (httpx.RequestError, TimeoutError) as error:
-            raise fault_of(error, self.timeout_s) from error
-
-    def _check_status(self, response: httpx.Response, method: str) -> None:
-        status = response.status_code
+    def _check_status(self, sent: Answer, method: str) -> None:
+        status = sent.status
         if status == TOO_MANY:
-            raise self._limited(retry_after_s(response.headers))
+            raise self._limited(retry_after_s(sent.headers))
         if status >= 500 or status == 408:
             raise TransientError(f"HTTP {status}")
         if status == TOO_LARGE:

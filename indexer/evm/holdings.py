@@ -24,6 +24,8 @@ from liqtruth.indexer.evm.abi import (
     Once,
     address_words,
     number_words,
+    position_arguments,
+    summary_arguments,
 )
 from liqtruth.indexer.evm.batches import Answers, BatchReader
 from liqtruth.indexer.evm.client import EvmClient
@@ -113,7 +115,7 @@ async def _positions(
     reader: BatchReader, perp: Perp, addresses: Sequence[str], ahead_s: float
 ) -> tuple[pl.DataFrame, list[str]]:
     who = address_words(list(addresses))
-    asked = np.concatenate([who, number_words(np.full(len(who), perp.number))], axis=1)
+    asked = position_arguments(who, np.full(len(who), perp.number))
     answers = await reader.read(POSITION_2, asked, once=[perp.mark])
     lots, entry, raw, leverage, isolated = answers.values.T
     frame = pl.DataFrame(
@@ -147,7 +149,7 @@ async def _with_backing(reader: BatchReader, perp: Perp, held: pl.DataFrame, ahe
     """`HOLDINGS`: of cross positions also what their account has, mark and moment those of that."""
     cross = held.filter(~pl.col("is_isolated"))
     who = address_words(cross["address"].to_list()) if cross.height else np.zeros((0, 32), np.uint8)
-    asked = np.concatenate([number_words(np.full(len(who), perp.dex_number)), who], axis=1)
+    asked = summary_arguments(perp.dex_number, who)
     answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, asked, once=[perp.mark])
     value, margin, notional, raw = (answers.values / MICRO).T
     lots = np.rint(cross["szi"].to_numpy() * 10**perp.sz_decimals).astype(np.int64)

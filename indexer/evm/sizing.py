@@ -24,7 +24,7 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput, PartlyRead
 from liqtruth.heatmap.text import counted, usd
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.evm.abi import ACCOUNT_MARGIN_SUMMARY, Bytes, address_words, number_words
+from liqtruth.indexer.evm.abi import ACCOUNT_MARGIN_SUMMARY, address_words, summary_arguments
 from liqtruth.indexer.evm.agreement import disagreement
 from liqtruth.indexer.evm.batches import Answers, BatchReader
 from liqtruth.indexer.evm.client import USUAL_REQUESTS_PER_MINUTE, EvmClient, evm_budget
@@ -171,11 +171,11 @@ async def size(
                 done = place * len(listed) + start
                 answers = await reader.read(
                     ACCOUNT_MARGIN_SUMMARY,
-                    _arguments(numbers[dex], address_words(part)),
+                    summary_arguments(numbers[dex], address_words(part)),
                     lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
                     stop,
                 )
-                frames.append(_frame(part, dex, answers, info.now_s - time.time()))
+                frames.append(_frame(part, dex, answers, info.ahead_s))
                 checked = checked or await _checked(info, frames[-1], client.shown_url)
                 store.lake.merge_series(
                     DATASET, VENUE, ALL_COINS, frames[-1], ("address", "dex"), client.source
@@ -251,10 +251,6 @@ async def numbers_of(info: InfoClient, dexes: Sequence[str]) -> dict[str, int]:
         if name not in numbers:
             raise BadInput(f"no dex {name!r} at {info.shown_url}")
     return numbers
-
-
-def _arguments(number: int, who: Bytes) -> Bytes:
-    return np.concatenate([number_words(np.full(len(who), number)), who], axis=1)
 
 
 def _frame(addresses: Sequence[str], dex: str, answers: Answers, ahead_s: float) -> pl.DataFrame:

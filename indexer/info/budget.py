@@ -234,17 +234,6 @@ def late(timeout_s: float) -> TransientError:
     return TransientError(f"no whole answer within {timeout_s:g} s")
 
 
-def fault_of(error: httpx.RequestError | TimeoutError, timeout_s: float) -> TransientError:
-    """The cause in a few words, without the address."""
-    if isinstance(error, TimeoutError | httpx.TimeoutException):
-        return late(timeout_s)
-    if isinstance(error, httpx.ConnectError):
-        return TransientError("cannot connect")
-    if isinstance(error, httpx.RemoteProtocolError | httpx.ReadError):
-        return TransientError("the connection broke off")
-    return TransientError(type(error).__name__)
-
-
 def check_whole(content: bytes) -> None:
     """Raise `TransientError` for what is no whole JSON document."""
     try:
