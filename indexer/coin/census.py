@@ -29,6 +29,7 @@ from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, read
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.intervals import DATASET, stored_intervals
+from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
@@ -217,7 +218,7 @@ async def read_coin(
         )
         reader = BatchReader(client)
         try:
-            async for part in read_holders(client, reader, perp, asked, info.now_s - time.time()):
+            async for part in read_holders(client, reader, perp, asked, info.ahead_s):
                 on_part(await census.take(part, info), len(part.asked))
                 if stop is not None and stop.is_set():
                     break
@@ -275,6 +276,7 @@ def _stored(store: Store, census: _Census, not_asked: Sequence[str], now: dateti
     store_universe(store.database, universe_row(answer.meta_json, dex, now))
     store_markets(store.database, markets_answered(answer.meta, answer.ctxs, dex, now))
     store.lake.write_reading(reading, {"positions": positions, DATASET: intervals})
+    keep_latest(store)
     return _Stored(reading, positions, intervals)
 
 
