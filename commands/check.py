@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from liqtruth.commands.options import (
+    AddressFiles,
     Coins,
     Concurrency,
     Days,
@@ -73,10 +74,7 @@ def check(
             rich_help_panel="Reading",
         ),
     ] = 95,
-    addresses: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
-    ] = None,
+    addresses: AddressFiles = None,
     offline: Annotated[
         bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
     ] = False,
@@ -146,16 +144,8 @@ def read_first(
 ) -> list[str]:
     """Read what the plan needs, and say what came; why something did not."""
     from liqtruth.compare.gather import gather
-    from liqtruth.indexer.discovery.find import stats_host
-    from liqtruth.indexer.sweep.largest import Endpoint
 
-    endpoint = Endpoint(
-        exchange.url,
-        stats_url or stats_host(exchange.base_url),
-        exchange.budget,
-        concurrency,
-        evm=evm.endpoint(exchange),
-    )
+    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange))
     with watched() as watching:
         gathered = gather(store, plan, endpoint, watching, stop)
     for line in gathered.describe():

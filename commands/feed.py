@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,10 @@ from liqtruth.commands.output import deliver, json_of, say_lines, show, show_sum
 from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import print_view, say, say_error, text_console
 from liqtruth.commands.values import parse_coin, parse_coins, split_names
+from liqtruth.heatmap.writing import harmless
+
+if TYPE_CHECKING:
+    from liqtruth.compare.observed.recent import Recent
 
 TABLE_WIDTH = 120
 """Columns that the tables need; into a pipe they are as wide, so that nothing is cut."""
@@ -21,6 +25,14 @@ TABLE_WIDTH = 120
 FOLLOW_S = 2.0
 
 feed_app = App("Collect the public aggregates of a venue.")
+
+
+def _events_view(found: "Recent", most: int) -> Any:
+    from rich.console import Group
+
+    from liqtruth.compare.observed.recent import recent_view
+
+    return Group(recent_view(found, most), "", *found.describe())
 
 
 def _follow(view: Callable[[], Any]) -> None:
@@ -204,24 +216,15 @@ def feed_events(
 
     `feed watch` records those of venues, `index liquidations` and `index fills` Hyperliquid's.
     """
-    from rich.console import Group
-
-    from liqtruth.compare.observed.recent import Recent, recent, recent_view
+    from liqtruth.compare.observed.recent import recent, recent_view
+    from liqtruth.storage.lake.parquet import write_parquet
 
     wanted = parse_coins(coins) if coins else []
     venues = split_names(venue or "")
     with opened_store() as store:
-
-        def look() -> Recent:
-            return recent(store, wanted, venues, since)
-
-        def _view(seen: Recent) -> Any:
-            return Group(recent_view(seen, most), "", *seen.describe())
-
         if follow:
-            _follow(lambda: _view(look()))
-            return
-        found = look()
+            return _follow(lambda: _events_view(recent(store, wanted, venues, since), most))
+        found = recent(store, wanted, venues, since)
 
     def shown() -> None:
         if found.events.is_empty():
@@ -234,11 +237,12 @@ def feed_events(
 
     deliver(
         out,
-        {"json": lambda: json_of(found), "csv": lambda: found.events.write_csv()},
-        {"parquet": lambda path: found.events.write_parquet(path)},
+        {"json": lambda: json_of(found), "csv": lambda: harmless(found.events).write_csv()},
+        {"parquet": lambda path: write_parquet(found.events, path)},
     )
     if not out.to_stdout:
         shown()
+    return None
 
 
 @feed_app.command("status")

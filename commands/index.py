@@ -8,6 +8,7 @@ import typer
 
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
+    AddressFiles,
     Coin,
     Columns,
     Concurrency,
@@ -223,10 +224,7 @@ def index_coin(
             rich_help_panel="Reading",
         ),
     ] = 95,
-    addresses: Annotated[
-        list[Path] | None,
-        typer.Option(help="Also the accounts of this file; may be repeated.", rich_help_panel="Reading"),
-    ] = None,
+    addresses: AddressFiles = None,
     stats_url: StatsUrl = None,
     concurrency: Concurrency = 16,
 ) -> None:
@@ -237,17 +235,9 @@ def index_coin(
     """
     import asyncio
 
-    from liqtruth.indexer.discovery.find import stats_host
-    from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.indexer.sweep.one_coin import read_one_coin
 
-    endpoint = Endpoint(
-        exchange.url,
-        stats_url or stats_host(exchange.base_url),
-        exchange.budget,
-        concurrency,
-        evm=evm.endpoint(exchange, beside=True),
-    )
+    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange, beside=True))
     with opened_store() as store, progress("open interest priced", 1.0) as advance:
         report = asyncio.run(
             read_one_coin(

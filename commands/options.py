@@ -24,6 +24,7 @@ from liqtruth.commands.values import (
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven
     from liqtruth.indexer.evm.sizing import EvmEndpoint
+    from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.storage.store import Settings, Store
     from liqtruth.storage.upkeep.retention import Keep
 
@@ -242,6 +243,13 @@ class ExchangeOptions(Options):
         """Weight a minute; 0 means no limit."""
         return settings().weight_per_minute if self.weight_per_minute is None else self.weight_per_minute
 
+    def largest_first(self, stats_url: str | None, concurrency: int, evm: "EvmEndpoint | None") -> "Endpoint":
+        """Where accounts are found and read, largest first."""
+        from liqtruth.indexer.discovery.find import stats_host
+        from liqtruth.indexer.sweep.largest import Endpoint
+
+        return Endpoint(self.url, stats_url or stats_host(self.base_url), self.budget, concurrency, evm=evm)
+
 
 @dataclass(frozen=True)
 class EvmOptions(Options):
@@ -308,6 +316,14 @@ class RetentionOptions(Options):
 
 Retention = Annotated[RetentionOptions, RetentionOptions.spread()]
 
+AddressFiles = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--addresses",
+        help="Also the accounts of this file; may be repeated.",
+        rich_help_panel="Reading",
+    ),
+]
 StatsUrl = Annotated[
     str | None,
     typer.Option(

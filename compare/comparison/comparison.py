@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from html import escape
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
 from liqtruth.compare.comparison.report import curves_figure
 from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
-from liqtruth.compare.divergence.measure import measured
+from liqtruth.compare.divergence.measure import Given, measured
 from liqtruth.compare.imported.overlap import told_apart
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note
+from liqtruth.heatmap.notes import SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go
@@ -157,27 +157,14 @@ def compared(
     models: Sequence[Heatmap],
     tolerance_pct: float = 1.0,
     *,
-    crowd: Heatmap | None = None,
-    notes: Sequence[Note] = (),
-    caveats: Sequence[Note] = (),
-    baselines: Sequence[Heatmap] = (),
     around: Around = NOTHING_AROUND,
-    within_pct: float = HEADLINE_PCT,
+    **given: Unpack[Given],
 ) -> Comparison:
     """As `measured`, with the maps as they are drawn: cut to what all of them cover; and with every cluster of
     them, and what is known `around` it."""
-    notes = (*notes, *around.lacking)
+    given["notes"] = (*given.get("notes", ()), *around.lacking)
     whole = (truth, *told_apart(models))
-    found, truth, drawn, judged_by = measured(
-        truth,
-        models,
-        tolerance_pct,
-        crowd=crowd,
-        notes=notes,
-        caveats=caveats,
-        baselines=baselines,
-        within_pct=within_pct,
-    )
+    found, truth, drawn, judged_by = measured(truth, models, tolerance_pct, **given)
     rows = cluster_rows(whole, tolerance_pct, found.range_pct, around, (truth, *drawn))
     of_truth = around.completed(whole[0], tolerance_pct)
     completed = [

@@ -78,11 +78,7 @@ def write_page(moved: Moved, path: Path) -> None:
     rows = [
         (
             one.side,
-            [
-                f"{one.fate} {one.side}",
-                *_peaks(one),
-                *(_amount(vars(one.flows)[name].usd, moved.unit) for name in FLOWS),
-            ],
+            [f"{one.fate} {one.side}", *_peaks(one), *_amounts_of(one, moved.unit)],
         )
         for one in moved.clusters
     ]

@@ -19,6 +19,7 @@ from liqtruth.estimator.venues.parsing import liquidations_of, number, text_of
 from liqtruth.estimator.venues.spec import COINS, CONTRACTS, Contract, Feed
 from liqtruth.estimator.venues.transport import UNREADABLE, UNREADABLE_MS, Malformed
 from liqtruth.heatmap.errors import LeftOut
+from liqtruth.storage.net.answers import socket_url
 
 LIQUIDATED_BY: Final = {"SELL": "long", "BUY": "short"}
 BYBIT_SIDE: Final = {"Buy": "long", "Sell": "short"}
@@ -52,8 +53,7 @@ class LiquidationStream:
 
     def url(self, base_url: str | None) -> str:
         """Of the socket; `base_url` is http(s) and takes the place of the host."""
-        base = self.host if base_url is None else "ws" + base_url.rstrip("/").removeprefix("http")
-        return base + self.path
+        return self.host + self.path if base_url is None else socket_url(base_url, self.path)
 
     def events(self, raw: str | bytes, left_out: LeftOut | None = None) -> list[Event]:
         """The content of a message; `left_out` counts the rows of it that cannot be read.

@@ -46,7 +46,7 @@ from liqtruth.indexer.info.wire import (
     decode_perp_dexs,
     decode_spot_state,
 )
-from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.answers import shown_url, socket_url
 
 if TYPE_CHECKING:
     from liqtruth.indexer.info.connections import Answer, Connections
@@ -193,7 +193,7 @@ class InfoClient:
     @property
     def socket_url(self) -> str:
         """Where the exchange's websocket is."""
-        return "ws" + str(self._url).removeprefix("http").removesuffix("/info") + "/ws"
+        return socket_url(self._url.removesuffix("/info"), "/ws")
 
     @property
     def ahead_s(self) -> float:

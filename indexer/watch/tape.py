@@ -25,7 +25,7 @@ from liqtruth.indexer.discovery.address_book import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades
 from liqtruth.indexer.positions.watch_state import TapeStats
-from liqtruth.storage.net.answers import shown_url
+from liqtruth.storage.net.answers import shown_url, socket_url
 from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, within
 
 HEARTBEAT_S: Final = 20.0
@@ -99,7 +99,7 @@ class Tape:
         self.shown_url = shown_url(base_url)
         self.coins = tuple(coins)
         self.stats = TapeStats()
-        self._url = "ws" + base_url.rstrip("/").removeprefix("http") + "/ws"
+        self._url = socket_url(base_url, "/ws")
         self._on_trades, self._on_gap, self._on_contexts = on_trades, on_gap, on_contexts
         self._heartbeat_s, self._silence_s = heartbeat_s, silence_s
         self._waits = Waits(first_wait_s)

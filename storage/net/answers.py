@@ -36,6 +36,11 @@ def shown_url(base_url: str) -> str:
     return f"{url.scheme}://{host}{port}" + ("" if url.path in ("", "/") else "/…")
 
 
+def socket_url(base_url: str, path: str) -> str:
+    """The websocket at the same host."""
+    return "ws" + base_url.rstrip("/").removeprefix("http") + path
+
+
 class AnswerRefused(SourceUnreachable):
     """An answer too long, or packed in a way that was not asked for: the next one would be no better."""
 
