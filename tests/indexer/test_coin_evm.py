@@ -22,10 +22,12 @@ from liqtruth.indexer.info.wire import decode_meta
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.intervals import stored_intervals
+from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.hyperliquid.evm import EvmNode
 from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.lake.latest import LatestKnown
 from liqtruth.storage.store import Store
 from tests.conftest import Run
 
@@ -128,6 +130,11 @@ def test_the_map_counts_what_waits_and_books_only_what_is_solved(store: Store, s
     assert sum(drawn.total_usd) == pytest.approx(sum(report.solved_usd), rel=1e-9)
     [waits] = [one for one in drawn.coverage.notes if one.code == "known_to_an_interval"]
     assert 0 <= waits.values["least"] <= waits.values["most"] <= waits.values["usd"]
+
+
+def test_what_is_known_now_is_merged_by_whoever_read_the_coin(store: Store, served: SandboxServer) -> None:
+    read(store, served)
+    assert LatestKnown.of(store.lake, VENUE) is not None
 
 
 def test_what_the_info_endpoint_read_just_before_stands_until_the_size_changes(
