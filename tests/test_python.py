@@ -50,6 +50,18 @@ def lake(demo: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterato
         yield opened
 
 
+@pytest.fixture(scope="module")
+def examples(demo: Path) -> Iterator[dict[str, Any]]:
+    """What examples take as given."""
+    with lt.open(demo / "demo" / "data") as lake:
+        yield {
+            "lt": lt,
+            "truth": lake.exact_map("BTC"),
+            "model": lake.model_map("BTC", window="3d"),
+            "history": lake.model_series("BTC", last="1d", step="1h"),
+        }
+
+
 def found(name: str) -> Any:
     """The object of a public name; `compare` is the function behind the package that is called."""
     if name == "compare":
@@ -93,14 +105,8 @@ def test_every_public_name_is_on_its_page(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", [*OBJECTS, *METHODS])
-def test_examples_give_what_they_show(name: str, lake: lt.Lake) -> None:
-    names = {
-        "lt": lt,
-        "lake": lake,
-        "truth": lake.exact_map("BTC"),
-        "model": lake.model_map("BTC", window="3d"),
-        "history": lake.model_series("BTC", last="1d", step="1h"),
-    }
+def test_examples_give_what_they_show(name: str, lake: lt.Lake, examples: dict[str, Any]) -> None:
+    names = {**examples, "lake": lake}
     test = doctest.DocTestParser().get_doctest(inspect.getdoc(found(name)) or "", names, name, None, None)
     printed: list[str] = []
     failed, tried = doctest.DocTestRunner(optionflags=READABLE).run(test, out=printed.append)

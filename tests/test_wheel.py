@@ -74,7 +74,9 @@ def test_the_installed_wheel_does_the_whole_job(environment: Path, tmp_path: Pat
     """The command, the smallest demo that there is, and the API on what the demo left, from any directory."""
     command, python = environment / "liqtruth", environment / Path(sys.executable).name
     assert done(command, "--version", cwd=tmp_path).startswith("liqtruth ")
-    assert "SYNTHETIC" in done(command, "demo", "--accounts", "50", "--days", "2", cwd=tmp_path)
+    shown = done(command, "demo", "--accounts", "50", "--days", "2", cwd=tmp_path)
+    assert "SYNTHETIC" in shown
+    assert "not calibrated: the history is too short" in shown
     assert (tmp_path / "demo" / "report.html").stat().st_size > 400_000
     place, *printed = done(python, "-c", EXAMPLE, cwd=tmp_path).split()
     assert Path(place).is_relative_to(environment.parent)
