@@ -7,7 +7,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.storage.database.tables import Partition
+from liqtruth.storage.database.records import Partition
 from liqtruth.storage.lake.lake import Coins, Lake
 from liqtruth.storage.lake.manifest import Series
 

@@ -48,18 +48,18 @@ class Reads:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    counted, read_parquet, session = Reads(), lake.read_parquet, Database.session
+    counted, read_parquet, asking = Reads(), lake.read_parquet, Database.asking
 
     def counting_read(path: Path, *args: Any) -> Any:
         counted.opened[path] += 1
         return read_parquet(path, *args)
 
-    def counting_session(database: Database) -> Any:
+    def counting_questions(database: Database) -> Any:
         counted.sessions += 1
-        return session(database)
+        return asking(database)
 
     monkeypatch.setattr(lake, "read_parquet", counting_read)
-    monkeypatch.setattr(Database, "session", counting_session)
+    monkeypatch.setattr(Database, "asking", counting_questions)
     return counted
 
 
