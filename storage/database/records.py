@@ -95,4 +95,40 @@ class LakeId(Struct, frozen=True, kw_only=True):
     settled: bool
 
 
-Record = Reading | Partition | Latest | Market | Universe | LakeId
+class Forecast(Struct, frozen=True, kw_only=True):
+    """A map that was kept before the time that it speaks of."""
+
+    hash: str
+    venue: str
+    coin: str
+    model: str
+    weights: str
+    model_hash: str
+    as_of: datetime
+    made_at: datetime
+    horizon_s: int
+    replayed: bool
+    synthetic: bool
+
+
+class ForecastScore(Struct, frozen=True, kw_only=True):
+    """What came of one side of a forecast."""
+
+    forecast_hash: str
+    side: str
+    settled_at: datetime
+    move: float
+    volatility: float
+    told_usd: float
+    coverage: float | None = None
+    events: int
+    zoned_events: int
+    predicted_usd: float
+    uniform_usd: float
+    tiers_usd: float | None = None
+    hits: float
+    uniform_hits: float
+    tiers_hits: float | None = None
+
+
+Record = Reading | Partition | Latest | Market | Universe | LakeId | Forecast | ForecastScore

@@ -231,12 +231,26 @@ def upsert(session: Session, rows: Sequence[SQLModel | Record], replace: bool = 
     """
     if not rows:
         return
-    table = SQLModel.metadata.tables[type(rows[0]).__name__.lower()]
+    table = _table_of(rows[0])
     key = [column.name for column in table.primary_key]
     by_key = {tuple(getattr(row, name) for name in key): row for row in rows}
-    names = table.columns.keys()
-    values = [{name: getattr(by_key[at], name) for name in names} for at in sorted(by_key, key=str)]
+    values = [_values(table, by_key[at]) for at in sorted(by_key, key=str)]
     session.connection().execute(_statement(session, table, key, replace), values)
+
+
+def insert_new(session: Session, rows: Sequence[SQLModel | Record]) -> int:
+    """Insert the rows of one table that are not there, by any of its keys; how many were new. What is there stays."""
+    table = _table_of(rows[0])
+    statement = _insert(session)(table).on_conflict_do_nothing()
+    return sum(session.connection().execute(statement, _values(table, row)).rowcount for row in rows)
+
+
+def _table_of(row: SQLModel | Record) -> Table:
+    return SQLModel.metadata.tables[type(row).__name__.lower()]
+
+
+def _values(table: Table, row: SQLModel | Record) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in table.columns.keys()}  # noqa: SIM118
 
 
 def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:
