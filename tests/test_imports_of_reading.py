@@ -11,6 +11,9 @@ from liqtruth.sandbox.truth import addresses
 from tests.conftest import ROOT, called
 
 NEVER = {
+    "sqlmodel",
+    "sqlalchemy",
+    "pydantic_settings",
     "ccxt",
     "scipy.signal",
     "scipy.stats",
@@ -58,7 +61,12 @@ def stored(served: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> P
         ("map positions BTC --between 1 1000000 --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
         ("index status --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
         ("index positions --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
+        ("index coverage --json", NEVER | WORKERS | MODELS),
         ("feed status --json", NEVER | WIRE | WORKERS | MODELS),
+        ("feed events binance:BTC --json", NEVER | WIRE | WORKERS | MODELS),
+        ("map moved BTC --json", NEVER | WIRE | WORKERS),
+        ("map model BTC --venue binance --model tiers --json", NEVER | WIRE | WORKERS),
+        ("report BTC --model binance:tiers -o {folder}", (NEVER | WIRE | WORKERS) - {"plotly", "jinja2"}),
         ("compare BTC --model binance:tiers --json", NEVER | WIRE | WORKERS),
         ("check BTC --offline --venue binance --json", NEVER | WIRE | WORKERS),
     ],
