@@ -41,7 +41,8 @@ class Asked:
 
     def rows(self, record: type[Row], sql: str, **values: Any) -> list[Row]:
         """Every row, as a `record` whose fields are the columns in their order."""
-        make: Callable[[Sequence[Any]], Row] = _maker(record)
+        kind: type[Any] = record
+        make: Callable[[Sequence[Any]], Row] = _maker(kind)
         return [make(row) for row in self.ask(*_spread(sql, values))]
 
     def row(self, record: type[Row], sql: str, **values: Any) -> Row | None:

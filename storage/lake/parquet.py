@@ -138,7 +138,7 @@ def read_together(paths: Sequence[Path], heights: Sequence[int]) -> list[pl.Data
     try:
         if any(KEY in pl.read_parquet_metadata(path) for path in paths):
             return []
-        whole = pl.scan_parquet(paths, glob=False).collect()
+        whole = pl.scan_parquet([*paths], glob=False).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return []
     ends = list(accumulate(heights))
