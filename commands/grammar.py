@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import OptionInfo
 
+from liqtruth.commands.plain_values import read_plainly
 from liqtruth.commands.refusals import near_misses
 
 ARGUMENTS: Final = "Arguments"
@@ -164,6 +165,7 @@ class _Line:
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if not ctx.resilient_parsing:
             check_repeats(self, ctx, args)
+        read_plainly(self.get_params(ctx))  # type: ignore[attr-defined]
         return super().parse_args(ctx, args)  # type: ignore[misc,no-any-return]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:

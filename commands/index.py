@@ -371,7 +371,7 @@ def index_liquidations(
     """
     import asyncio
 
-    from liqtruth.indexer.discovery.address_book import check_address
+    from liqtruth.indexer.discovery.address_lists import check_address
     from liqtruth.indexer.node.public_fills import read_public, takers
 
     with opened_store() as store, progress("reading fills", 1.0) as advance:

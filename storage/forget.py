@@ -14,6 +14,8 @@ from sqlalchemy import delete, func, literal, or_, update
 from sqlmodel import Session, col, select
 
 from liqtruth.heatmap.text import AHEAD, EARLIEST, ago, counted, is_timely
+from liqtruth.storage.database import records
+from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
@@ -57,9 +59,9 @@ class Forgotten:
 
 def stored_readings(store: Store) -> list[Stored]:
     """All stored readings, the latest first."""
-    with store.database.session() as session:
-        rows = session.exec(select(Reading)).all()
-    return [_stored_of(row) for row in sorted(rows, key=lambda row: (row.as_of, row.id), reverse=True)]
+    sql = f"SELECT {columns(records.Reading)} FROM reading ORDER BY as_of DESC, id DESC"
+    with store.database.asking() as asked:
+        return [_stored_of(row) for row in asked.rows(records.Reading, sql)]
 
 
 def forget(store: Store, reading_ids: Sequence[str], dry: bool = False) -> list[Forgotten]:
@@ -71,9 +73,10 @@ def forget(store: Store, reading_ids: Sequence[str], dry: bool = False) -> list[
     return [Forgotten(_stored_of(row), _forgotten(store, row, dry), dry) for row in rows]
 
 
-def _row(store: Store, reading_id: str) -> Reading:
-    with store.database.session() as session:
-        row = session.get(Reading, reading_id)
+def _row(store: Store, reading_id: str) -> records.Reading:
+    sql = f"SELECT {columns(records.Reading)} FROM reading WHERE id = :id"
+    with store.database.asking() as asked:
+        row = asked.row(records.Reading, sql, id=reading_id)
     if row is None:
         latest = ", ".join(one.id for one in stored_readings(store)[:3]) or "none"
         raise NothingStored(
@@ -82,14 +85,14 @@ def _row(store: Store, reading_id: str) -> Reading:
     return row
 
 
-def _forgotten(store: Store, row: Reading, dry: bool) -> dict[str, int]:
+def _forgotten(store: Store, row: records.Reading, dry: bool) -> dict[str, int]:
     if not dry:
         return store.lake.forget(row.id, lambda session: _drop_rows(session, row, dry))
     with store.database.session() as session:
         return _drop_rows(session, row, dry)
 
 
-def _stored_of(row: Reading) -> Stored:
+def _stored_of(row: records.Reading) -> Stored:
     return Stored(
         row.id,
         row.as_of,
@@ -101,7 +104,7 @@ def _stored_of(row: Reading) -> Stored:
     )
 
 
-def _drop_rows(session: Session, row: Reading, dry: bool) -> dict[str, int]:
+def _drop_rows(session: Session, row: records.Reading, dry: bool) -> dict[str, int]:
     """Count the rows that go with the reading, and remove them unless it is a dry run."""
     if is_timely(row.as_of):
         doomed = [("mark of that time", _marks_of(session, row))]
@@ -117,7 +120,7 @@ def _drop_rows(session: Session, row: Reading, dry: bool) -> dict[str, int]:
     return gone
 
 
-def _marks_of(session: Session, row: Reading) -> Any:
+def _marks_of(session: Session, row: records.Reading) -> Any:
     same = select(Reading.id).where(
         Reading.venue == row.venue, Reading.as_of == row.as_of, Reading.id != row.id
     )

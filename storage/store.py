@@ -1,74 +1,20 @@
-"""Settings, and one handle on everything stored: database and lake, and what one command sees of them.
-
-Settings are read from the environment (`LIQTRUTH_*`); the command line overrides single values.
-"""
+"""One handle on everything stored: database and lake, and what one command sees of them."""
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from platformdirs import user_data_path
-from pydantic import Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
-from sqlalchemy import URL
-
-from liqtruth.heatmap.errors import BadInput, LiqtruthError
-from liqtruth.storage.database.connection import Database, parsed_url
+from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake.identity import check_identity, refuse_missing
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.read_once import ReadOnce
+from liqtruth.storage.settings import HYPERLIQUID_URL, PREFIX, Settings
 
-HYPERLIQUID_URL = "https://api.hyperliquid.xyz"
-PREFIX = "LIQTRUTH_"
-SHOWN = ("weight_per_minute", "request_timeout_s")
-"""Whose values hold no secret."""
+__all__ = ["HYPERLIQUID_URL", "PREFIX", "MarketView", "Settings", "Store"]
 Asked = ParamSpec("Asked")
 Found = TypeVar("Found")
-
-
-class Settings(BaseSettings):
-    """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` names another) and `lake/`.
-
-    An empty variable is one that is not set. Raises `BadInput` naming the variable whose value cannot be used.
-    """
-
-    model_config = SettingsConfigDict(
-        env_prefix=PREFIX, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
-    )
-
-    data_dir: Path = Field(default_factory=lambda: user_data_path("liqtruth", appauthor=False))
-    database_url: SecretStr | None = None
-    hyperliquid_url: str = HYPERLIQUID_URL
-    weight_per_minute: int = Field(default=960, ge=1, le=1_000_000)
-    request_timeout_s: float = Field(default=10.0, gt=0, le=3600)
-    coinglass_key: SecretStr | None = None
-    coinank_key: SecretStr | None = None
-
-    def __init__(self, **values: Any) -> None:
-        try:
-            super().__init__(**values)
-        except ValidationError as error:
-            faults = "; ".join(_fault_text(fault) for fault in error.errors(include_url=False))
-            raise BadInput(faults) from None
-
-    @cached_property
-    def resolved_database_url(self) -> URL | str:
-        """The database to open; may hold a password, so it is never printed."""
-        if self.database_url is not None:
-            return self.database_url.get_secret_value()
-        return URL.create("sqlite", database=str(self.data_dir / "liqtruth.db"))
-
-    @property
-    def lake_dir(self) -> Path:
-        return self.data_dir / "lake"
-
-
-def _fault_text(fault: Any) -> str:
-    name = ".".join(str(part) for part in fault["loc"])
-    value = f" {fault['input']!r}" if name in SHOWN else ""
-    return f"{PREFIX}{name.upper()}{value} cannot be used: {fault['msg'][:1].lower()}{fault['msg'][1:]}"
 
 
 @dataclass(frozen=True)
@@ -94,9 +40,9 @@ class Store:
                 "choose another with --data-dir or LIQTRUTH_DATA_DIR"
             ) from error
         is_named = settings.database_url is not None
-        url = parsed_url(settings.resolved_database_url)
-        refuse_missing(url, settings.lake_dir, is_named)
-        database = Database(url)
+        address = address_of(settings.resolved_database_url)
+        refuse_missing(address.file, settings.lake_dir, is_named)
+        database = Database(address)
         try:
             check_identity(database, settings.lake_dir, is_named)
         except BaseException:

@@ -9,7 +9,7 @@ from unittest.mock import patch
 
 import polars as pl
 
-from liqtruth.storage.database.sessions import RereadingSession
+from liqtruth.storage.database.connection import Database
 
 
 @dataclass
@@ -27,19 +27,27 @@ class Reads:
 
 @contextmanager
 def counted_reads() -> Iterator[Reads]:
-    """Count what is read within the block; `read_parquet` looks at the metadata of each file that it opens, once."""
-    reads, look, begin = Reads(), pl.read_parquet_metadata, RereadingSession.__init__
+    """Count what is read within the block, be it asked or read by a writer.
+
+    `read_parquet` looks at the metadata of each file that it opens, once."""
+    reads, look = Reads(), pl.read_parquet_metadata
+    asking, session = Database.asking, Database.session
 
     def looked(path: Path, *args: Any, **options: Any) -> Any:
         reads.opened.append(Path(path))
         return look(path, *args, **options)
 
-    def begun(session: RereadingSession, *args: Any, **options: Any) -> None:
+    def asked(database: Database) -> Any:
         reads.sessions += 1
-        begin(session, *args, **options)
+        return asking(database)
+
+    def begun(database: Database) -> Any:
+        reads.sessions += 1
+        return session(database)
 
     with (
         patch.object(pl, "read_parquet_metadata", looked),
-        patch.object(RereadingSession, "__init__", begun),
+        patch.object(Database, "asking", asked),
+        patch.object(Database, "session", begun),
     ):
         yield reads

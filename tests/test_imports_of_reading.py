@@ -11,6 +11,9 @@ from liqtruth.sandbox.truth import addresses
 from tests.conftest import ROOT, called
 
 NEVER = {
+    "sqlmodel",
+    "sqlalchemy",
+    "pydantic_settings",
     "ccxt",
     "scipy.signal",
     "scipy.stats",
@@ -58,13 +61,21 @@ def stored(served: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> P
         ("map positions BTC --between 1 1000000 --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
         ("index status --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
         ("index positions --json", NEVER | WIRE | WORKERS | MODELS | {"rich"}),
+        ("index coverage --json", NEVER | WORKERS | MODELS),
         ("feed status --json", NEVER | WIRE | WORKERS | MODELS),
+        ("feed events BTC --json", NEVER | WIRE | WORKERS | MODELS),
+        ("map moved BTC --model tiers --venue binance --json", NEVER | WIRE | WORKERS),
+        ("map model BTC --venue binance --model tiers --json", NEVER | WIRE | WORKERS),
+        ("report BTC --model binance:tiers -o {folder}", (NEVER | WIRE | WORKERS) - {"plotly", "jinja2"}),
         ("compare BTC --model binance:tiers --json", NEVER | WIRE | WORKERS),
         ("check BTC --offline --venue binance --json", NEVER | WIRE | WORKERS),
     ],
 )
-def test_a_command_that_reads_loads_no_library_of_others(stored: Path, line: str, unused: set[str]) -> None:
-    words = [sys.executable, "-c", LOADED, "--data-dir", str(stored), *line.split()]
+def test_a_command_that_reads_loads_no_library_of_others(
+    stored: Path, tmp_path: Path, line: str, unused: set[str]
+) -> None:
+    asked = line.format(folder=tmp_path).split()
+    words = [sys.executable, "-c", LOADED, "--data-dir", str(stored), *asked]
     done = subprocess.run(words, capture_output=True, text=True, timeout=120, cwd=ROOT)
     assert done.returncode == 0, done.stderr[:2000]
     loaded = set(done.stderr.splitlines()[-1].split())

@@ -11,11 +11,10 @@ cannot be weighed up. Where no reading covers enough, nothing is known of the mi
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import polars as pl
-from sqlmodel import col, func, select
 
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused, sample_of
@@ -33,7 +32,6 @@ from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import CoinKnown, coin_over_time
-from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 
@@ -199,19 +197,26 @@ def _stored_pair(store: Store, coin: str, moment: datetime, known: CoinKnown, wa
     )
 
 
+class Stored(NamedTuple):
+    """The first and the last moment of what is stored; null where nothing is."""
+
+    first: datetime | None
+    last: datetime | None
+
+
 def _span(store: Store, coin: str, start: datetime | None, end: datetime | None) -> tuple[datetime, datetime]:
     check_coin(store, coin)
-    query = (
-        select(func.min(Partition.first_at), func.max(func.coalesce(Reading.as_of, Partition.last_at)))
-        .select_from(Partition)
-        .outerjoin(Reading, col(Partition.reading_id) == col(Reading.id))
-        .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
+    sql = (
+        "SELECT min(p.first_at), max(coalesce(r.as_of, p.last_at)) FROM partition p "
+        "LEFT JOIN reading r ON p.reading_id = r.id "
+        "WHERE p.dataset = 'positions' AND p.venue = :venue AND p.coin = :coin"
     )
-    with store.database.session() as session:
-        first, last = session.exec(query).one()
+    with store.database.asking() as asked:
+        [(first, last)] = asked.rows(Stored, sql, venue=VENUE, coin=coin)
     if first is None:
         raise NothingStored(f"no positions of {coin} are stored; `liqtruth index import` or `index watch`")
     begin, until = start or first, end or last
+    assert until is not None
     if begin > until:
         raise BadInput(f"{coin}: nothing lies between {begin:%Y-%m-%dT%H:%MZ} and {until:%Y-%m-%dT%H:%MZ}")
     return begin, until

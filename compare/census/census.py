@@ -28,7 +28,7 @@ from liqtruth.indexer.maps.exact import PlacedLevels, levels_of
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.markets import stored_tables
 from liqtruth.indexer.positions.readings import coin_as_of
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.records import Market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -11,6 +11,7 @@ from hashlib import sha256
 from typing import Final
 
 import msgspec
+from msgspec.structs import asdict
 
 from liqtruth.compare.errors import TooLate
 from liqtruth.compare.modelled import modelled_map
@@ -116,7 +117,7 @@ def make_forecast(
         "synthetic": drawn.synthetic,
     }
     row, new = add_forecast(store, about, Content(drawn, tiers))
-    return StoredForecast(**row.model_dump(), new=new)
+    return StoredForecast(**asdict(row), new=new)
 
 
 def model_hash(store: Store, model: str, weights: str | None, venue: str) -> str:

@@ -16,13 +16,13 @@ import polars as pl
 
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.text import counted, percent, usd
-from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.evm.sizing import DATASET, SIZES
 from liqtruth.indexer.positions.catalogue import check_coin
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.database.markets import last_markets
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.records import Market
 from liqtruth.storage.lake.lake import ALL_COINS
 from liqtruth.storage.store import Store
 

@@ -9,13 +9,13 @@ import polars as pl
 
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
-from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.watch_state import EARLY_S, LATE_S, WatchState, read_state, running_process
 from liqtruth.storage.database.markets import last_markets
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.records import Market
 from liqtruth.storage.store import Store
 
 SHOWN_COINS: Final = 12
@@ -84,7 +84,7 @@ class Status:
 
 def status_of(store: Store) -> Status:
     """What is stored by now, and what the last watch wrote."""
-    met = address_book.yields(store)
+    met = known_accounts.yields(store)
     process, watch = running_process(store), read_state(store)
     readings = Readings(store)
     positions, accounts, stored = readings.known(), readings.accounts(), readings.book()

@@ -17,7 +17,7 @@ import polars as pl
 from liqtruth.heatmap.errors import LeftOut, SourceUnreachable
 from liqtruth.heatmap.text import counted
 from liqtruth.indexer.audit.sdk import SdkPosition, SdkReader, SdkReading
-from liqtruth.indexer.discovery.address_book import check_address
+from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.info.budget import Budget, Patience, weight_of
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.info.wire import SpotClearinghouseState

@@ -34,7 +34,7 @@ from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.storage.database.markets import store_markets, store_universe
-from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.store import Store
 
 FRESH: Final = timedelta(minutes=15)

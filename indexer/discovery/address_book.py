@@ -2,52 +2,26 @@
 
 An address keeps the source that met it first. What is noted later only adds: the later of two trades, the later of two
 readings, a mode where one was read. So telling the same thing twice, or in another order, leaves the same book. Writes
-are one statement for many rows and go through on SQLite and PostgreSQL alike; each call is one transaction. Lists of
-addresses come from files, one a line or as a column of a table.
+are one statement for many rows and go through on SQLite and PostgreSQL alike; each call is one transaction. Who only
+reads it asks `indexer.discovery.known_accounts`.
 """
 
-import csv
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
 
-from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.frames import MOMENT, READS, Schema, conform
+from liqtruth.indexer.frames import READS, conform
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.tables import Account, UtcDateTime
 from liqtruth.storage.store import Store
 
 TAPE: Final = "tape"
 SWEEP: Final = "sweep"
-
-BOOK: Final[Schema] = {
-    "address": pl.String(),
-    "source": pl.String(),
-    "first_seen_at": MOMENT,
-    "last_traded_at": MOMENT,  # null: no trade of it was seen
-    "last_read_at": MOMENT,  # null: never read
-    "mode": pl.String(),  # as in the positions frame; null: not known
-    "mode_at": MOMENT,
-    "positions": pl.Int64(),  # at the last reading
-    "notional_usd": pl.Float64(),
-    "label": pl.String(),
-    "master": pl.String(),
-}
-YIELDS: Final[Schema] = {
-    "source": pl.String(),
-    "addresses": pl.Int64(),
-    "read": pl.Int64(),
-    "with_positions": pl.Int64(),
-    "notional_usd": pl.Float64(),
-}
 
 _KEY: Final = ("venue", "address")
 
@@ -122,31 +96,6 @@ def label(store: Store, labels: Iterable[Label]) -> None:
     store.database.transact(lambda session: session.connection().execute(update, rows))
 
 
-def book(store: Store) -> pl.DataFrame:
-    """Everyone (`BOOK`), by address."""
-    columns = [_ACCOUNT.c[name] for name in BOOK]
-    query = sa.select(*columns).where(_ACCOUNT.c.venue == VENUE).order_by(_ACCOUNT.c.address)
-    return _frame(store, query, BOOK)
-
-
-def yields(store: Store) -> pl.DataFrame:
-    """Per first source (`YIELDS`): how many it found, how many of them were read, hold positions, and how much."""
-    known = _ACCOUNT.c
-    query = (
-        sa.select(
-            known.source,
-            sa.func.count(),
-            sa.func.count(known.last_read_at),
-            sa.func.coalesce(sa.func.sum(sa.case((known.positions > 0, 1), else_=0)), 0),
-            sa.func.coalesce(sa.func.sum(known.notional_usd), 0.0),
-        )
-        .where(known.venue == VENUE)
-        .group_by(known.source)
-        .order_by(sa.func.count().desc(), known.source)
-    )
-    return _frame(store, query, YIELDS)
-
-
 def _met(address: str, source: str, at: datetime) -> dict[str, Any]:
     return {"venue": VENUE, "address": address, "source": source, "first_seen_at": at, "label": ""}
 
@@ -198,73 +147,3 @@ def _execute(store: Store, statement: Any, rows: Sequence[dict[str, Any]]) -> in
             session.connection().execute(statement, ordered, execution_options=counted).rowcount
         )
     )
-
-
-def _frame(store: Store, query: Any, schema: Schema) -> pl.DataFrame:
-    with store.database.session() as session:
-        rows = session.exec(query).all()
-    columns: Iterable[Sequence[Any]] = zip(*rows, strict=True) if rows else [()] * len(schema)
-    return pl.DataFrame(
-        [_series(*named, values) for named, values in zip(schema.items(), columns, strict=True)]
-    )
-
-
-def _series(name: str, dtype: pl.DataType, values: Sequence[Any]) -> pl.Series:
-    if dtype != MOMENT:
-        return pl.Series(name, values, dtype)
-    return pl.Series(name, values, pl.Datetime("us")).dt.replace_time_zone("UTC")
-
-
-ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
-COLUMNS: Final = ("address", "addr", "user", "ethaddress")
-
-
-def read_addresses(path: Path) -> list[str]:
-    """Addresses in lower case, each once, in the file's order; `#` begins a comment.
-
-    Raises `BadInput` naming the line and the value for anything that is no address, and for an empty list.
-    """
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise BadInput(f"{path}: no such file") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{path}: cannot be read as text: {error}") from None
-    addresses = list(dict.fromkeys(_addresses(path, text.splitlines())))
-    if not addresses:
-        raise BadInput(f"{path}: no addresses in it; write one a line, 0x and 40 hexadecimal digits")
-    return addresses
-
-
-def _addresses(path: Path, lines: Sequence[str]) -> Iterator[str]:
-    rows = [(n, line.split("#")[0].strip()) for n, line in enumerate(lines, start=1)]
-    rows = [(n, line) for n, line in rows if line]
-    column = _column(path, *rows[0]) if rows else None
-    for number, line in rows if column is None else rows[1:]:
-        value = line if column is None else _cell(line, column)
-        folded = value.strip().lower()
-        if not ADDRESS.fullmatch(folded):
-            raise BadInput(f"{path}: line {number}: {value!r} is no address (0x and 40 hexadecimal digits)")
-        yield folded
-
-
-def _column(path: Path, number: int, first: str) -> int | None:
-    """Which column of a CSV holds addresses; None for a plain list."""
-    names = [cell.strip().lower() for cell in next(csv.reader([first]))]
-    found = next((names.index(name) for name in COLUMNS if name in names), None)
-    if found is None and len(names) > 1 and not names[0].startswith("0x"):
-        raise BadInput(f"{path}: line {number}: no column of {', '.join(COLUMNS)} among {', '.join(names)}")
-    return 0 if found is None and len(names) > 1 else found
-
-
-def _cell(line: str, column: int) -> str:
-    cells = next(csv.reader([line]))
-    return cells[column] if column < len(cells) else ""
-
-
-def check_address(text: str) -> str:
-    """The address in lower case; raises `ImportRefused` for what is none."""
-    folded = text.strip().lower()
-    if not ADDRESS.fullmatch(folded):
-        raise ImportRefused(f"--address: {text!r} is no address; write 0x and 40 hexadecimal digits")
-    return folded

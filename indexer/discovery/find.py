@@ -13,7 +13,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
 from liqtruth.heatmap.text import usd
-from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.discovery.address_book import label, remember
 from liqtruth.indexer.discovery.sources import (
     STATS_URL,
@@ -87,7 +87,7 @@ async def _tried(name: str, source: Callable[[], Awaitable[Found]]) -> Found:
 
 @dataclass(frozen=True)
 class FindReport:
-    """What the sources brought now, and what each has brought in all (`indexer.discovery.address_book.YIELDS`)."""
+    """What the sources brought now, and what each has brought in all (`indexer.discovery.known_accounts.YIELDS`)."""
 
     discovery: Discovery
     yields: tuple[dict[str, Any], ...]
@@ -136,7 +136,7 @@ def find(
             raise BadInput(f"no source {name!r}; there are {', '.join(SOURCES)}")
     shown_url(stats_url)
     discovery = asyncio.run(_find(store, base_url, stats_url, sources, files, weight_per_minute))
-    return FindReport(discovery, tuple(address_book.yields(store).to_dicts()))
+    return FindReport(discovery, tuple(known_accounts.yields(store).to_dicts()))
 
 
 async def _find(
@@ -167,7 +167,7 @@ async def _recent(client: InfoClient) -> Found:
 
 
 def _largest(store: Store) -> list[str]:
-    known = address_book.book(store).drop_nulls("notional_usd").sort("notional_usd", descending=True)
+    known = known_accounts.book(store).drop_nulls("notional_usd").sort("notional_usd", descending=True)
     return known["address"].head(MOST_MASTERS).to_list()
 
 

@@ -20,7 +20,8 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.discovery.address_book import ADDRESS, Label, read_addresses
+from liqtruth.indexer.discovery.address_book import Label
+from liqtruth.indexer.discovery.address_lists import ADDRESS, read_addresses
 from liqtruth.indexer.frames import Schema
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.client import InfoClient

@@ -11,7 +11,8 @@ from typing import Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, MissingData
-from liqtruth.indexer.discovery.address_book import book, read_addresses
+from liqtruth.indexer.discovery.address_lists import read_addresses
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.evm.sizing import DATASET, SIZES, EvmEndpoint, SizeReport, size
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, find_dexes

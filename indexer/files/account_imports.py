@@ -17,7 +17,7 @@ import polars as pl
 from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.heatmap.text import AHEAD, EARLIEST
-from liqtruth.indexer.discovery.address_book import ADDRESS
+from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
 from liqtruth.indexer.files.answers import Answer, Entry, Unread

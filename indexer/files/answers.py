@@ -13,7 +13,7 @@ import msgspec
 from msgspec.structs import replace
 
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.indexer.discovery.address_book import ADDRESS
+from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import repeated_key
 

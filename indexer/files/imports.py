@@ -19,7 +19,7 @@ import polars as pl
 from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.notes import Note, note, sentence, source_of_file
 from liqtruth.heatmap.text import expected_time, is_timely
-from liqtruth.indexer.discovery.address_book import check_address
+from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
     MetaFile,
@@ -56,7 +56,7 @@ from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
 from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
-from liqtruth.storage.database.tables import Market, Universe
+from liqtruth.storage.database.records import Market, Universe
 from liqtruth.storage.files.content import head_of, lines_of, read_content
 from liqtruth.storage.files.json_rows import holds_rows
 from liqtruth.storage.files.tabular import TextTable, parse_rows, read_rows

@@ -22,7 +22,7 @@ from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.markets import last_market
-from liqtruth.storage.database.tables import Market, Reading
+from liqtruth.storage.database.records import Market, Reading
 from liqtruth.storage.store import Store
 
 

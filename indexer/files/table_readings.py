@@ -13,12 +13,13 @@ from pathlib import Path
 from typing import Final
 
 import polars as pl
+from msgspec.structs import replace
 
 from liqtruth.heatmap.notes import Note, note
 from liqtruth.indexer.files.account_files import label_of
 from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.database.records import Reading, Scope
 
 SAME_ACCOUNTS: Final = 0.2
 """Share of the accounts of one moment that must be there at the next for the moments to be censuses."""
@@ -83,7 +84,7 @@ def reading_of_answers(
         positions = positions.join(last, on=[*PAIR, "as_of"], how="semi", maintain_order="left")
         return [(_reading(path, source, positions, Scope.CENSUS), {"positions": positions})]
     reading = _reading(path, source, accounts, Scope.ACCOUNTS)
-    reading.positions = positions.height
+    reading = replace(reading, positions=positions.height)
     return [(reading, {"positions": positions, "accounts": accounts})]
 
 

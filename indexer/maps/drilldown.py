@@ -8,10 +8,9 @@ import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from math import isfinite
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import polars as pl
-from sqlmodel import select
 
 from liqtruth.heatmap.ages import AgeRange, age_range, in_order
 from liqtruth.heatmap.errors import BadInput
@@ -23,7 +22,6 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.catalogue import check_coin
 from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
 
 if TYPE_CHECKING:
@@ -52,6 +50,13 @@ BACKSTOP: Final = re.compile("0x40{35}[0-9a-f]{4}")
 
 FILTERS: Final = ("leverage_band", "margin_mode", "account_mode", "account_size", "age_band", "position_age")
 POSITION_AGE: Final = "position_age"
+
+
+class LabelOf(NamedTuple):
+    """The label of an account in the address book."""
+
+    address: str
+    label: str
 
 
 def positions_between(
@@ -240,9 +245,9 @@ def _shown(rows: pl.DataFrame, mark_px: float, labels: Mapping[str, str]) -> pl.
 
 def _labels(store: Store, addresses: Sequence[str]) -> dict[str, str]:
     """Labels of the address book, and of the liquidators that an address names; an account without one is left out."""
-    query = select(Account.address, Account.label).where(Account.venue == VENUE, Account.label != "")
-    with store.database.session() as session:
-        booked = dict(session.exec(query).all())
+    sql = "SELECT address, label FROM account WHERE venue = :venue AND label <> ''"
+    with store.database.asking() as asked:
+        booked = {row.address: row.label for row in asked.rows(LabelOf, sql, venue=VENUE)}
     named = {address: LIQUIDATOR for address in addresses if BACKSTOP.fullmatch(address)}
     return {**named, **{address: booked[address] for address in addresses if address in booked}}
 

@@ -27,7 +27,7 @@ from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import CoinKnown, Readings, coin_as_of, coin_over_time
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.records import Market
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -24,7 +24,7 @@ from liqtruth.indexer.node.state_frames import Marks
 from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, market_rows, markets_of_dexes, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
-from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.files.tabular import read_table
 from liqtruth.storage.store import Store
 

@@ -15,7 +15,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut, LiqtruthError, PartlyRead
 from liqtruth.heatmap.text import counted, usd
-from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient

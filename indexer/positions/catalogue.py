@@ -6,76 +6,69 @@ Only rows of the database; a window needs what stood at its start and what came 
 import difflib
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
-from sqlmodel import Session, col, func, or_, select
 
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import MOMENT
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.tables import Market, Partition, Reading, Scope, different
+from liqtruth.storage.database.asking import Asked, columns
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.lake.lake import ALL_COINS
 from liqtruth.storage.store import Store
 
-POSITION_FILES: Final = (Partition.dataset == "positions", Partition.venue == VENUE)
+POSITION_FILES: Final = "dataset = 'positions' AND venue = :venue"
 CENSUSES: Final = {"coin": pl.String(), "base_id": pl.String(), "base_at": MOMENT}
 ACCOUNT_READINGS: Final = {"reading_id": pl.String(), "reading_at": MOMENT, "first_at": MOMENT}
 
 
-def books(session: Session, start: datetime | None, end: datetime | None) -> list[Reading]:
+def books(asked: Asked, start: datetime | None, end: datetime | None) -> list[Reading]:
     """The last book by `start` and all after it until `end`, in the order of time."""
-    books = select(Reading).where(Reading.venue == VENUE, Reading.scope == Scope.BOOK)
-    by_start = books if start is None else books.where(Reading.as_of <= start)
-    first = session.exec(
-        by_start.order_by(col(Reading.as_of).desc(), col(Reading.id).desc()).limit(1)
-    ).first()
+    of_books = f"SELECT {columns(Reading)} FROM reading WHERE venue = :venue AND scope = :scope"
+    by_start = "" if start is None else " AND as_of <= :start"
+    of = {"venue": VENUE, "scope": Scope.BOOK, "start": start, "end": end}
+    first = asked.rows(Reading, f"{of_books}{by_start} ORDER BY as_of DESC, id DESC LIMIT 1", **of)
     if start is None or end is None:
-        return [first] if first else []
-    later = books.where(Reading.as_of > start, Reading.as_of <= end)
-    return [
-        *([first] if first else []),
-        *session.exec(later.order_by(col(Reading.as_of), col(Reading.id))).all(),
-    ]
+        return first
+    later = f"{of_books} AND as_of > :start AND as_of <= :end ORDER BY as_of, id"
+    return [*first, *asked.rows(Reading, later, **of)]
 
 
-def censuses(
-    session: Session, coin: str | None, start: datetime | None, end: datetime | None
-) -> pl.DataFrame:
+def censuses(asked: Asked, coin: str | None, start: datetime | None, end: datetime | None) -> pl.DataFrame:
     """Readings of all accounts of each coin (or of `coin`): the last by `start` and all after it until `end`."""
 
-    def of_censuses(query: Any, until: datetime | None) -> Any:
-        query = query.join(Reading, col(Partition.reading_id) == Reading.id).where(
-            Partition.dataset == "positions", Reading.venue == VENUE, Reading.scope == Scope.CENSUS
+    def of_censuses(until: str, moment: datetime | None) -> str:
+        return (
+            "FROM partition p JOIN reading r ON p.reading_id = r.id "
+            "WHERE p.dataset = 'positions' AND r.venue = :venue AND r.scope = :scope"
+            + ("" if coin is None else " AND p.coin = :coin")
+            + ("" if moment is None else f" AND r.as_of <= :{until}")
         )
-        query = query if coin is None else query.where(Partition.coin == coin)
-        return query if until is None else query.where(Reading.as_of <= until)
 
-    last = of_censuses(select(Partition.coin, func.max(Reading.as_of).label("at")), start)
-    last = last.group_by(col(Partition.coin)).subquery()
-    rows = of_censuses(select(Partition.coin, Reading.id, Reading.as_of), end)
-    rows = rows.outerjoin(last, last.c.coin == Partition.coin)
-    found = session.exec(rows.where(or_(last.c.at.is_(None), Reading.as_of >= last.c.at))).all()
-    return pl.DataFrame([tuple(row) for row in found], schema=CENSUSES, orient="row").sort(
-        "base_at", "base_id"
-    )
+    last = f"SELECT p.coin, max(r.as_of) AS at {of_censuses('start', start)} GROUP BY p.coin"
+    since = f"""
+        SELECT all_.coin, all_.id, all_.as_of
+        FROM (SELECT p.coin, r.id, r.as_of {of_censuses("end", end)}) all_
+        LEFT JOIN ({last}) last_ ON last_.coin = all_.coin
+        WHERE last_.at IS NULL OR all_.as_of >= last_.at
+    """
+    found = asked.frame(CENSUSES, since, venue=VENUE, scope=Scope.CENSUS, coin=coin, start=start, end=end)
+    return found.sort("base_at", "base_id")
 
 
-def account_readings(session: Session, since: datetime | None, end: datetime | None) -> pl.DataFrame:
+def account_readings(asked: Asked, since: datetime | None, end: datetime | None) -> pl.DataFrame:
     """Readings of single accounts since a book and until `end`: `ACCOUNT_READINGS`."""
-    query = (
-        select(Reading.id, Reading.as_of, Partition.first_at)
-        .join(Partition, col(Partition.reading_id) == Reading.id)
-        .where(Partition.dataset == "accounts", Partition.coin == ALL_COINS, Reading.venue == VENUE)
-        .where(Reading.scope == Scope.ACCOUNTS)
+    sql = (
+        "SELECT r.id, r.as_of, p.first_at FROM reading r JOIN partition p ON p.reading_id = r.id "
+        "WHERE p.dataset = 'accounts' AND p.coin = :coin AND r.venue = :venue AND r.scope = :scope"
+        + ("" if since is None else " AND r.as_of >= :since")
+        + ("" if end is None else " AND p.first_at <= :end")
     )
-    if since is not None:
-        query = query.where(Reading.as_of >= since)
-    if end is not None:
-        query = query.where(Partition.first_at <= end)
-    found = [tuple(row) for row in session.exec(query).all()]
-    return pl.DataFrame(found, schema=ACCOUNT_READINGS, orient="row")
+    return asked.frame(
+        ACCOUNT_READINGS, sql, coin=ALL_COINS, venue=VENUE, scope=Scope.ACCOUNTS, since=since, end=end
+    )
 
 
 def no_positions(coin: str, at: datetime | None) -> NothingStored:
@@ -86,9 +79,9 @@ def no_positions(coin: str, at: datetime | None) -> NothingStored:
 
 def known_coins(store: Store) -> list[str]:
     """Coins that a stored reading or market has."""
-    with store.database.session() as session:
-        read = different(session, Partition.coin, *POSITION_FILES)
-        return sorted({*read, *different(session, Market.coin, Market.venue == VENUE)})
+    with store.database.asking() as asked:
+        read = asked.different("partition", "coin", POSITION_FILES, venue=VENUE)
+        return sorted({*read, *asked.different("market", "coin", "venue = :venue", venue=VENUE)})
 
 
 def check_coin(store: Store, coin: str) -> str:
@@ -104,10 +97,10 @@ def check_coin(store: Store, coin: str) -> str:
 
 
 def _is_known(store: Store, coin: str) -> bool:
-    read = select(Partition.path).where(*POSITION_FILES, Partition.coin == coin).limit(1)
-    listed = select(Market.coin).where(Market.venue == VENUE, Market.coin == coin).limit(1)
-    with store.database.session() as session:
-        return any(session.exec(query).first() is not None for query in (read, listed))
+    read = f"SELECT 1 FROM partition WHERE {POSITION_FILES} AND coin = :coin LIMIT 1"
+    listed = "SELECT 1 FROM market WHERE venue = :venue AND coin = :coin LIMIT 1"
+    with store.database.asking() as asked:
+        return any(asked.value(int, sql, venue=VENUE, coin=coin) for sql in (read, listed))
 
 
 def _near(coin: str, known: Sequence[str]) -> str:

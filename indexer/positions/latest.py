@@ -12,7 +12,8 @@ from liqtruth.indexer.frames import ACCOUNTS, Schema, conform, empty
 from liqtruth.indexer.positions.catalogue import books
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.merged import ACCOUNTS_READ, STORED, MergedReadings, last_of_each
-from liqtruth.storage.database.tables import Reading
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Reading
 from liqtruth.storage.errors import FileDamaged, NothingStored
 from liqtruth.storage.lake.latest import LatestKnown
 from liqtruth.storage.store import Store
@@ -72,14 +73,15 @@ class Latest:
         return last_book(self.store)
 
     def reading(self, reading_id: str) -> Reading | None:
-        with self.store.database.session() as session:
-            return session.get(Reading, reading_id)
+        sql = f"SELECT {columns(Reading)} FROM reading WHERE id = :id"
+        with self.store.database.asking() as asked:
+            return asked.row(Reading, sql, id=reading_id)
 
 
 def last_book(store: Store) -> Reading | None:
     """The latest book of a watch."""
-    with store.database.session() as session:
-        return next(iter(books(session, None, None)), None)
+    with store.database.asking() as asked:
+        return next(iter(books(asked, None, None)), None)
 
 
 def _rows(

@@ -11,15 +11,16 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
-from sqlmodel import Session, func, select
+from msgspec.structs import replace
 
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.text import stamp
 from liqtruth.indexer.frames import MARKETS, empty, from_columns
 from liqtruth.indexer.info.wire import AssetCtx, DexAnswer, Meta, decode_meta
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.storage.database.asking import Asked
 from liqtruth.storage.database.markets import last_market_in, universes_at
-from liqtruth.storage.database.tables import Market, Partition, Reading, Universe
+from liqtruth.storage.database.records import Market, Reading, Universe
 from liqtruth.storage.store import Store
 
 MARK_LAG: Final = timedelta(minutes=5)
@@ -122,30 +123,30 @@ def markets_beside(
 ) -> list[Beside]:
     """The market of `coin`, null where none is stored, and notes, for each of the asked (positions of the coin, the
     reading of the last of them, moment)."""
-    with store.database.session() as session:
-        return [_beside(session, coin, *one) for one in asked]
+    with store.database.asking() as look:
+        return [_beside(look, coin, *one) for one in asked]
 
 
 def _beside(
-    session: Session, coin: str, positions: pl.DataFrame, last: Reading | None, at: datetime | None
+    look: Asked, coin: str, positions: pl.DataFrame, last: Reading | None, at: datetime | None
 ) -> Beside:
     if last is None:
-        return _with_lag(positions, last_market_in(session, VENUE, coin, at))
-    same = last_market_in(session, VENUE, coin, last.as_of)
+        return _with_lag(positions, last_market_in(look, VENUE, coin, at))
+    same = last_market_in(look, VENUE, coin, last.as_of)
     if same is not None and same.as_of == last.as_of:
         return same, ()
-    row = last_market_in(session, VENUE, coin, at)
-    if row is None or row.as_of >= _began(session, last):
+    row = last_market_in(look, VENUE, coin, at)
+    if row is None or row.as_of >= _began(look, last):
         return _with_lag(positions, row)
     return _marked_by_positions(positions, last, row)
 
 
-def _began(session: Session, reading: Reading) -> datetime:
+def _began(look: Asked, reading: Reading) -> datetime:
     """When its first account was read; a sweep takes a while."""
     if reading.first_at is not None:
         return reading.first_at
-    query = select(func.min(Partition.first_at)).where(Partition.reading_id == reading.id)
-    return session.exec(query).one() or reading.as_of
+    sql = "SELECT min(first_at) FROM partition WHERE reading_id = :id"
+    return look.value(datetime, sql, id=reading.id) or reading.as_of
 
 
 def _with_lag(positions: pl.DataFrame, row: Market | None) -> Beside:
@@ -162,4 +163,4 @@ def _marked_by_positions(positions: pl.DataFrame, last: Reading, row: Market) ->
     assert isinstance(mark_px, float)
     age_h = (last.as_of - row.as_of).total_seconds() / 3600
     marked = note("marked_by_positions", at=f"{last.as_of:%Y-%m-%dT%H:%M}Z", older_h=age_h)
-    return Market(**{**row.model_dump(), "mark_px": mark_px}), (marked,)
+    return replace(row, mark_px=mark_px), (marked,)

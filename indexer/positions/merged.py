@@ -16,7 +16,6 @@ from functools import cached_property
 from typing import Final
 
 import polars as pl
-from sqlmodel import col, select
 
 from liqtruth.indexer.frames import (
     ACCOUNTS,
@@ -30,7 +29,8 @@ from liqtruth.indexer.frames import (
     empty,
 )
 from liqtruth.indexer.positions.catalogue import account_readings, books, censuses
-from liqtruth.storage.database.tables import Reading
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 
@@ -54,11 +54,11 @@ class MergedReadings:
     ) -> None:
         self._store, self._coin, self._moments = store, coin, moments
         self.files: dict[tuple[str, str], pl.DataFrame] = {} if files is None else files
-        with store.database.session() as session:
-            self._books = books(session, moments[0], moments[-1])
-            self._censuses = censuses(session, coin, moments[0], moments[-1])
+        with store.database.asking() as asked:
+            self._books = books(asked, moments[0], moments[-1])
+            self._censuses = censuses(asked, coin, moments[0], moments[-1])
             since = next((one.as_of for one in self._books[:1] if _is_by(one, moments[0])), None)
-            self._account_readings = account_readings(session, since, moments[-1])
+            self._account_readings = account_readings(asked, since, moments[-1])
 
     def positions(self, at: datetime | None = None) -> pl.DataFrame:
         """Positions known at that moment, by coin; columns `STORED`."""
@@ -133,11 +133,9 @@ class MergedReadings:
 
     @cached_property
     def _of_ids(self) -> dict[str, Reading]:
-        with self._store.database.session() as session:
-            return {
-                one.id: one
-                for one in session.exec(select(Reading).where(col(Reading.id).in_(self._ids))).all()
-            }
+        sql = f"SELECT {columns(Reading)} FROM reading WHERE id IN :ids"
+        with self._store.database.asking() as asked:
+            return {one.id: one for one in asked.rows(Reading, sql, ids=sorted(self._ids))}
 
     @cached_property
     def _account_rows(self) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from liqtruth.indexer.positions.markets import Beside, markets_beside
 from liqtruth.indexer.positions.merged import STORED, MergedReadings, seen_in
 from liqtruth.indexer.positions.remembered import with_first_sight
 from liqtruth.indexer.positions.watch_state import UnderWay, WatchBatches, batches_of_watch
-from liqtruth.storage.database.tables import Market, Reading
+from liqtruth.storage.database.records import Market, Reading
 from liqtruth.storage.store import Store
 
 KNOWN = {**POSITIONS, "reading_id": pl.String(), "age_s": pl.Float64()}

@@ -14,10 +14,9 @@ since the one before). Of a position in the first reading of its account nothing
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, NamedTuple
 
 import polars as pl
-from sqlmodel import col, select
 
 from liqtruth.indexer.frames import PAIR, POSITION, POSITIONS, READS, conform
 from liqtruth.indexer.info.wire import ClearinghouseState
@@ -26,7 +25,6 @@ from liqtruth.indexer.margin.solver import IS_OFF, ISOLATED
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.tables import Account
 from liqtruth.storage.store import Store
 
 MODE_MAX_AGE_S: Final = 24 * 3600.0
@@ -49,19 +47,27 @@ class RememberedMode:
 
 def remembered_modes(store: Store, addresses: Collection[str] | None = None) -> dict[str, RememberedMode]:
     """Modes in the address book, of `addresses` (lower case) or of everyone; who has none is left out."""
-    query = select(Account.address, Account.mode, Account.mode_at).where(
-        Account.venue == VENUE, col(Account.mode).is_not(None), col(Account.mode_at).is_not(None)
-    )
-    if addresses is not None and len(addresses) <= MOST_NAMED:
-        query = query.where(col(Account.address).in_(list(addresses)))
-    with store.database.session() as session:
-        rows = session.exec(query).all()
+    few = addresses is not None and len(addresses) <= MOST_NAMED
+    sql = "SELECT address, mode, mode_at FROM account WHERE venue = :venue AND mode IS NOT NULL AND mode_at IS NOT NULL"
+    named = " AND address IN :addresses" if few else ""
+    with store.database.asking() as asked:
+        rows = asked.rows(
+            ModeOf, f"{sql}{named}", venue=VENUE, addresses=list(addresses or ()) if few else []
+        )
     wanted = None if addresses is None else set(addresses)
     return {
-        address: RememberedMode(mode, at)
-        for address, mode, at in rows
-        if mode is not None and at is not None and (wanted is None or address in wanted)
+        row.address: RememberedMode(row.mode, row.at)
+        for row in rows
+        if wanted is None or row.address in wanted
     }
+
+
+class ModeOf(NamedTuple):
+    """The mode of an account in the address book."""
+
+    address: str
+    mode: str
+    at: datetime
 
 
 def spot_needed(

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import msgspec
 import numpy as np
 import polars as pl
-from sqlmodel import col, select
 
 from liqtruth.heatmap.errors import LeftOut, one_line
 from liqtruth.heatmap.files import NOT_DECODED
@@ -25,7 +24,6 @@ from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.markets import stored_tables
-from liqtruth.storage.database.tables import SweepPart
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.lock import holder
 from liqtruth.storage.store import Store
@@ -238,10 +236,10 @@ def batches_of_watch(store: Store) -> WatchBatches:
 
 def _batches(store: Store, batches: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Accounts and positions; the watch may put them into a book and remove the files while they are read."""
-    query = select(SweepPart.path).where(SweepPart.sweep_id == batches).order_by(col(SweepPart.part))
+    sql = "SELECT path FROM sweeppart WHERE sweep_id = :id ORDER BY part"
     for _ in range(TRIES):
-        with store.database.session() as session:
-            paths = tuple(session.exec(query).all())
+        with store.database.asking() as asked:
+            paths = tuple(asked.column(str, sql, id=batches))
         with suppress(FileNotFoundError):
             return _frames(store.lake.root, paths)
     raise gone(store.lake.root / paths[-1])

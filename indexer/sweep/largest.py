@@ -22,8 +22,8 @@ from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration, percent
 from liqtruth.indexer.coin.census import FRESH, CoinReport
-from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recent_trades, vaults
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.evm.sized import SizedFirst

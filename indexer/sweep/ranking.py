@@ -15,8 +15,8 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.coin.census import CoinRead, CoinReport, read_coin
-from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
 from liqtruth.indexer.evm.sized import RECENT, SizedFirst, ended_after, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint

@@ -18,7 +18,7 @@ import polars as pl
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.notes import Notes, note, sentence
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
-from liqtruth.indexer.discovery.address_book import read_addresses
+from liqtruth.indexer.discovery.address_lists import read_addresses
 from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
@@ -36,7 +36,7 @@ from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
 from liqtruth.indexer.sweep.report import Sight, SweepPlan, SweepReport, plan
 from liqtruth.storage.database.markets import store_markets, store_universe
-from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

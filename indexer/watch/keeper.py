@@ -24,7 +24,7 @@ from liqtruth.indexer.positions.remembered import reads_of
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets, store_universe
-from liqtruth.storage.database.tables import Reading, Universe
+from liqtruth.storage.database.records import Reading, Universe
 from liqtruth.storage.net.long_runs import aside
 from liqtruth.storage.store import Store
 

@@ -20,7 +20,7 @@ from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import with_first_sight
-from liqtruth.storage.database.tables import Reading, Scope
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.store import Store
 
 TAPE: Final = "tape"

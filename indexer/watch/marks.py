@@ -29,7 +29,7 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.markets import carried_on, markets_of_dexes, universe_row
 from liqtruth.indexer.positions.watch_state import WatchState
 from liqtruth.indexer.watch.live_book import LiveBook
-from liqtruth.storage.database.tables import Universe
+from liqtruth.storage.database.records import Universe
 
 MOST_UNPAID: Final = timedelta(hours=24)
 NEVER: Final = datetime.min.replace(tzinfo=UTC)

@@ -21,7 +21,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
-from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery import address_book, known_accounts
 from liqtruth.indexer.discovery.find import discover
 from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
 from liqtruth.indexer.evm.sized import size_first
@@ -245,7 +245,7 @@ async def _size(
     """
     if plan.evm is None:
         return
-    known = (await aside(address_book.book, watch.store))["address"].to_list()
+    known = (await aside(known_accounts.book, watch.store))["address"].to_list()
     if not known:
         return
     moved = 0

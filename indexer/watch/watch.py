@@ -26,7 +26,7 @@ import structlog
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import POOLED_MODES
 from liqtruth.indexer.info.budget import Budget, Patience
@@ -167,7 +167,7 @@ class Watch:
         self.book.tables = tables
         self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
         self.crawl_queue.note_reads(self.book.accounts, self.book.positions)
-        self.meet(address_book.book(self.store)["address"])
+        self.meet(known_accounts.book(self.store)["address"])
         self._modes = remembered_modes(self.store)
         self.state.resumed_accounts = self.book.accounts.height
         log.info("resumed", accounts=self.book.accounts.height, positions=self.book.positions.height)

@@ -5,19 +5,23 @@ try, and so is a transaction that a server broke off to let another pass; a full
 file are not.
 """
 
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Engine, text
 from sqlalchemy.exc import DatabaseError, DBAPIError, InternalError, OperationalError
 from sqlalchemy.sql import Select
 from sqlmodel import Session
 
 from liqtruth.heatmap.errors import LiqtruthError
+from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.asking import unusable
 from liqtruth.storage.errors import DatabaseLost
 
 Done = TypeVar("Done")
+WRITING: Final = {"sqlite_begin": "BEGIN IMMEDIATE"}
+"""Option of a connection whose transaction will write: SQLite gives it its turn at the start, not in the middle."""
 REFUSED: Final = (
     "password authentication failed",
     "does not exist",
@@ -31,13 +35,6 @@ BROKEN_OFF: Final = ("40001", "40P01")
 """PostgreSQL's codes for a transaction that gave way to another one: the same work may be done again."""
 GONE: Final = ("08", "57P")
 """Classes of PostgreSQL's codes for a connection or a server that ended under us."""
-
-
-def place_of(url: URL) -> str:
-    """The database to name in a message: a path, or user, host and name; options may hold a password as well."""
-    if url.drivername.startswith("sqlite"):
-        return url.database or "memory"
-    return url.set(query={}).render_as_string() + ("?…" if url.query else "")
 
 
 def cause_of(error: DBAPIError, url: URL) -> str:
@@ -57,7 +54,7 @@ def _secrets(url: URL) -> set[str]:
 
 def may_pass(error: DBAPIError) -> bool:
     """Whether the same work, done again later, may go through: the server was away or gave another one way."""
-    if any(text in str(error.orig) for text in REFUSED):
+    if any(words in str(error.orig) for words in REFUSED):
         return False
     code = getattr(error.orig, "sqlstate", None)
     if code is not None:
@@ -81,20 +78,21 @@ def is_fault(error: DBAPIError) -> bool:
 
 def explained(error: DBAPIError, engine: Engine) -> LiqtruthError:
     """The one line for a fault of the database; `DatabaseLost` where it may pass."""
-    place, cause = place_of(engine.url), cause_of(error, engine.url)
+    place, cause = address_of(engine.url).place, cause_of(error, engine.url)
     if may_pass(error):
         return DatabaseLost(f"the database {place} does not answer: {cause}")
-    return LiqtruthError(f"cannot use the database {place}: {cause}{_remedy(cause)}")
+    return unusable(place, cause)
 
 
-def _remedy(cause: str) -> str:
-    if "disk" in cause.lower() or "No space left" in cause:
-        return "; make room on its disk, what was stored before is whole"
-    if "readonly" in cause or "read-only" in cause:
-        return "; you may read this data directory, not write it: choose another with --data-dir"
-    if "locked" in cause:
-        return "; another process holds it, try again when that one is done"
-    return ""
+@contextmanager
+def explaining(engine: Engine) -> Iterator[None]:
+    """Faults of the database as the one line that `explained` makes of them."""
+    try:
+        yield
+    except DBAPIError as error:
+        if is_fault(error):
+            raise explained(error, engine) from error
+        raise
 
 
 class RereadingSession(Session):
@@ -107,6 +105,10 @@ class RereadingSession(Session):
         super().__init__(engine, expire_on_commit=False)
         self._waited = waited
         self.only_read = True
+
+    def ask(self, sql: str, values: Mapping[str, Any]) -> Sequence[Sequence[Any]]:
+        """All rows of a SELECT."""
+        return self._again(lambda: super(RereadingSession, self).execute(text(sql), values).all())
 
     def exec(self, statement: Any, *args: Any, **options: Any) -> Any:
         return self._asked(statement, lambda: super(RereadingSession, self).exec(statement, *args, **options))

@@ -6,13 +6,14 @@ whether it is there could be inserted by another process in between.
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
-from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import Dialect, Index, LargeBinary, Table, UniqueConstraint, func
+from sqlalchemy import Dialect, Index, LargeBinary, Table, UniqueConstraint
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.types import DateTime, TypeDecorator
-from sqlmodel import Field, Session, SQLModel, select
+from sqlmodel import Field, Session, SQLModel
+
+from liqtruth.storage.database.records import Record, Scope
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -26,17 +27,6 @@ class UtcDateTime(TypeDecorator[datetime]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
         return None if value is None else value.replace(tzinfo=UTC)
-
-
-class Scope(StrEnum):
-    """What a reading implies about accounts that it does not list."""
-
-    CENSUS = "census"
-    """It replaces every earlier reading of the coin: whoever is not in it holds nothing that it would show."""
-    ACCOUNTS = "accounts"
-    """It replaces earlier readings of the listed accounts only."""
-    BOOK = "book"
-    """Everything that a watch knew at that moment: it replaces every earlier reading of every coin."""
 
 
 class Reading(SQLModel, table=True):
@@ -232,7 +222,7 @@ class LakeId(SQLModel, table=True):
     """Whether the lake has the id too: from then on a lake without it is another one."""
 
 
-def upsert(session: Session, rows: Sequence[SQLModel], replace: bool = True) -> None:
+def upsert(session: Session, rows: Sequence[SQLModel | Record], replace: bool = True) -> None:
     """Insert or replace rows of one table by their primary key; of two with the same key the last one stays.
 
     Without `replace` a row that is there stays as it is.
@@ -241,25 +231,26 @@ def upsert(session: Session, rows: Sequence[SQLModel], replace: bool = True) -> 
     """
     if not rows:
         return
-    table: Table = type(rows[0]).__table__  # type: ignore[attr-defined]
+    table = _table_of(rows[0])
     key = [column.name for column in table.primary_key]
     by_key = {tuple(getattr(row, name) for name in key): row for row in rows}
-    values = [by_key[at].model_dump() for at in sorted(by_key, key=str)]
+    values = [_values(table, by_key[at]) for at in sorted(by_key, key=str)]
     session.connection().execute(_statement(session, table, key, replace), values)
 
 
-def different(session: Session, column: Any, *where: Any) -> list[str]:
-    """The different values of a column in ascending order: an index on what `where` compares, then on the column, is
-    asked for the next value after each, so that the cost follows their number and not that of the rows."""
-    found = different_values(column, *where)
-    return [str(value) for value in session.exec(select(found.c.value)).all() if value is not None]
+def insert_new(session: Session, rows: Sequence[SQLModel | Record]) -> int:
+    """Insert the rows of one table that are not there, by any of its keys; how many were new. What is there stays."""
+    table = _table_of(rows[0])
+    statement = _insert(session)(table).on_conflict_do_nothing()
+    return sum(session.connection().execute(statement, _values(table, row)).rowcount for row in rows)
 
 
-def different_values(column: Any, *where: Any) -> Any:
-    """The same as a table with the column `value`, whose last row is null, for a statement that goes on with it."""
-    first = select(func.min(column).label("value")).where(*where).cte("values", recursive=True)
-    after = select(func.min(column)).where(*where, column > first.c.value).correlate(first).scalar_subquery()
-    return first.union_all(select(after).where(first.c.value.is_not(None)))
+def _table_of(row: SQLModel | Record) -> Table:
+    return SQLModel.metadata.tables[type(row).__name__.lower()]
+
+
+def _values(table: Table, row: SQLModel | Record) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in table.columns.keys()}  # noqa: SIM118
 
 
 def _statement(session: Session, table: Table, key: Sequence[str], replace: bool) -> Any:

@@ -15,13 +15,12 @@ from sqlmodel import SQLModel
 
 import liqtruth.storage.database.tables  # noqa: F401  (registers the tables)
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.database.sessions import cause_of, may_pass, place_of
+from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.connection import HEAD
+from liqtruth.storage.database.sessions import WRITING, cause_of, may_pass
 from liqtruth.storage.lock import waiting
 
 MIGRATIONS = Path(__file__).parent / "migrations"
-HEAD = "0006"
-WRITING: Final = {"sqlite_begin": "BEGIN IMMEDIATE"}
-"""Option of a connection whose transaction will write: SQLite gives it its turn at the start, not in the middle."""
 ONE_AT_A_TIME: Final = 0x6C697174
 """The server's advisory lock of whoever migrates ("liqt")."""
 
@@ -50,7 +49,7 @@ def check_current(engine: Engine) -> None:
     with _opening(engine):
         found = current_revision(engine)
         if not _is_current(found):
-            place = place_of(engine.url)
+            place = address_of(engine.url).place
             raise LiqtruthError(
                 f"the database {place} is at schema {found}, this liqtruth reads {HEAD}, and you may not write it: "
                 "let its owner run `liqtruth index status` once"
@@ -64,7 +63,7 @@ def _opening(engine: Engine) -> Iterator[None]:
     except DatabaseError as error:
         if may_pass(error):
             raise
-        place, cause = place_of(engine.url), cause_of(error, engine.url)
+        place, cause = address_of(engine.url).place, cause_of(error, engine.url)
         raise LiqtruthError(f"cannot open the database {place}: {cause}") from error
 
 
@@ -107,8 +106,9 @@ def _undo_interrupted(connection: Connection, found: str | None) -> None:
     for name in ours:
         if name in there - known:
             if connection.execute(select(func.count()).select_from(ours[name])).scalar():
+                place = address_of(connection.engine.url).place
                 raise LiqtruthError(
-                    f"the database {place_of(connection.engine.url)} reports schema {found}, but its table {name} of a "
+                    f"the database {place} reports schema {found}, but its table {name} of a "
                     "later one holds rows: restore it from a copy"
                 )
             ours[name].drop(connection)

@@ -10,14 +10,12 @@ the new ones.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 import polars as pl
-from sqlmodel import Session, col, delete, func, or_, select
 
-from liqtruth.storage.database.tables import Partition, Reading, upsert
+from liqtruth.storage.database.records import Partition, Reading
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of
 from liqtruth.storage.lake.moving import (
     ACCOUNT,
@@ -39,6 +37,11 @@ if TYPE_CHECKING:
 SHARED: Final = "collateral"
 """Dataset of what the positions of an account share."""
 DATASETS: Final = ("positions", "accounts", SHARED)
+OF_READINGS: Final = (
+    "(reading_id IN :ids OR "
+    "archive IN (SELECT archive FROM reading WHERE id IN :ids AND archive IS NOT NULL))"
+)
+"""Manifest rows of files of the readings `ids`, be they their own or an archive's."""
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
 
@@ -62,6 +65,13 @@ class Archive:
     def before(self) -> dict[str, str | None]:
         """Where each reading was when this was planned."""
         return {one.id: one.archive for one in (*self.readings, *self.dropped)}
+
+
+class CoinRows(NamedTuple):
+    """How many rows a coin has."""
+
+    coin: str
+    rows: int
 
 
 def write_archive(lake: "Lake", archive: Archive) -> list[Partition]:
@@ -99,12 +109,12 @@ def _written(lake: "Lake", archive: Archive, shares: bool) -> list[Partition] | 
 
 def _groups(lake: "Lake", archive: Archive) -> Iterator[tuple[str, ...]]:
     """Coins whose rows make one file."""
-    with lake.database.session() as session:
-        counted = session.exec(
-            select(Partition.coin, func.sum(Partition.rows))
-            .where(Partition.dataset == "positions", of_readings(archive.ids))
-            .group_by(Partition.coin)
-        ).all()
+    sql = (
+        "SELECT coin, sum(rows) FROM partition WHERE dataset = 'positions' "
+        f"AND {OF_READINGS} GROUP BY coin ORDER BY coin"
+    )
+    with lake.database.asking() as asked:
+        counted = asked.rows(CoinRows, sql, ids=archive.ids)
     group, rows = list[str](), 0
     for coin, count in sorted(counted):
         if group and rows + count > PART_ROWS:
@@ -114,12 +124,6 @@ def _groups(lake: "Lake", archive: Archive) -> Iterator[tuple[str, ...]]:
         rows += count
     if group:
         yield tuple(group)
-
-
-def of_readings(ids: Sequence[str]) -> Any:
-    """Manifest rows of files of these readings, be they their own or an archive's."""
-    archives = select(Reading.archive).where(col(Reading.id).in_(ids), col(Reading.archive).is_not(None))
-    return or_(col(Partition.reading_id).in_(ids), col(Partition.archive).in_(archives))
 
 
 def _side_by_side(
@@ -188,35 +192,6 @@ def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> l
         )
         for row in parts.iter_rows(named=True)
     ]
-
-
-def swap_archive(session: Session, archive: Archive, rows: Sequence[Partition]) -> set[str] | None:
-    """Point the readings to the archive; the files that nothing points to any more, or null where nothing was changed
-    because a reading was removed or written anew meanwhile."""
-    query = select(Reading).where(col(Reading.id).in_(archive.before))
-    known = {one.id: one for one in session.exec(query).all()}
-    if {name: one.archive for name, one in known.items()} != archive.before:
-        return None
-    old = of_readings(list(archive.before))
-    stale = {file_of(row) for row in session.exec(select(Partition).where(old)).all()}
-    first = _first_moments(session, list(archive.before))
-    session.exec(delete(Partition).where(col(Partition.path).in_(select(Partition.path).where(old))))
-    for one in archive.readings:
-        row = known[one.id]
-        row.archive, row.first_at = archive.name, row.first_at or first.get(one.id)
-        session.add(row)
-    session.exec(delete(Reading).where(col(Reading.id).in_([one.id for one in archive.dropped])))
-    session.flush()
-    upsert(session, rows)
-    return stale - {file_of(row) for row in rows}
-
-
-def _first_moments(session: Session, ids: Sequence[str]) -> dict[str, datetime]:
-    query = select(Partition.reading_id, func.min(Partition.first_at)).where(
-        col(Partition.reading_id).in_(ids)
-    )
-    found = session.exec(query.group_by(col(Partition.reading_id))).all()
-    return {name: first for name, first in found if name is not None}
 
 
 def read_archived(

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import Final
 from uuid import uuid4
 
-from sqlalchemy import URL
-from sqlmodel import Session, select
+from msgspec.structs import replace
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.database.connection import Database, sqlite_file
-from liqtruth.storage.database.sessions import place_of
-from liqtruth.storage.database.tables import LakeId, upsert
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.connection import Database
+from liqtruth.storage.database.records import LakeId
 from liqtruth.storage.errors import NotWritten, OtherDatabase
 from liqtruth.storage.lake.manifest import listed_files
 from liqtruth.storage.lake.parquet import write_whole
@@ -24,12 +23,11 @@ from liqtruth.storage.lake.parquet import write_whole
 FILE: Final = "id"
 
 
-def refuse_missing(url: URL, root: Path, is_named: bool) -> None:
-    """Raises `OtherDatabase` where the file of the database is gone or empty and the lake holds anything.
+def refuse_missing(file: Path | None, root: Path, is_named: bool) -> None:
+    """Raises `OtherDatabase` where the `file` of the database is gone or empty and the lake holds anything.
 
     Looked at before the database is opened, which would make the file. `is_named` is whether the user named it.
     """
-    file = sqlite_file(url)
     if file is None or (file.exists() and file.stat().st_size > 0):
         return
     if _mark(root) is not None or any(_holds_anything(path) for path in root.rglob("*.parquet")):
@@ -49,11 +47,11 @@ def check_identity(database: Database, root: Path, is_named: bool = True) -> Non
         if database.read_only:
             return
         _check_known(database, root, is_named)
-        known = database.transact(_made)
+        known = _made(database)
         marked = _mark(root)
     known = known or _id_of(database)  # another process may have given it meanwhile
     if known is None or marked not in (None, known.id) or (marked is None and known.settled):
-        place = place_of(database.engine.url)
+        place = database.address.place
         if marked is None:
             raise OtherDatabase(_lake_missing(place, root, is_named))
         raise OtherDatabase(_refusal(place, root, known, is_named))
@@ -62,22 +60,24 @@ def check_identity(database: Database, root: Path, is_named: bool = True) -> Non
 
 
 def _settle(database: Database, root: Path, known: LakeId) -> None:
-    write_whole(root / FILE, f"{known.id}\n".encode())
+    from liqtruth.storage.database.tables import upsert
 
-    row = LakeId(**{**known.model_dump(), "settled": True})
-    database.transact(lambda session: upsert(session, [row]))
+    write_whole(root / FILE, f"{known.id}\n".encode())
+    database.transact(lambda session: upsert(session, [replace(known, settled=True)]))
 
 
 def _id_of(database: Database) -> LakeId | None:
-    with database.session() as session:
-        return session.exec(select(LakeId)).first()
+    with database.asking() as asked:
+        return asked.row(LakeId, f"SELECT {columns(LakeId)} FROM lakeid")
 
 
-def _made(session: Session) -> LakeId:
+def _made(database: Database) -> LakeId | None:
     """The row that is there, or a new one."""
+    from liqtruth.storage.database.tables import upsert
+
     new = LakeId(one=1, id=uuid4().hex, made_at=datetime.now(UTC), settled=False)
-    upsert(session, [new], replace=False)
-    return session.exec(select(LakeId)).one()
+    database.transact(lambda session: upsert(session, [new], replace=False))
+    return _id_of(database)
 
 
 def _mark(root: Path) -> str | None:
@@ -92,12 +92,12 @@ def _mark(root: Path) -> str | None:
 def _check_known(database: Database, root: Path, is_named: bool) -> None:
     """Raises `OtherDatabase` unless most files of the lake are listed, and most that are listed are in it."""
     there = {path.relative_to(root).as_posix() for path in root.rglob("*.parquet") if _holds_anything(path)}
-    with database.session() as session:
-        listed = listed_files(session)
+    with database.asking() as asked:
+        listed = listed_files(asked)
     both = len(listed & there)
     if 2 * both < max(len(listed), len(there)):
         raise OtherDatabase(
-            f"the database {place_of(database.engine.url)} lists {both:,} of the {len(there):,} files in {root} and "
+            f"the database {database.address.place} lists {both:,} of the {len(there):,} files in {root} and "
             f"{len(listed) - both:,} others: {_AS_BEFORE[is_named]}, "
             "choose another --data-dir, or move the files away"
         )

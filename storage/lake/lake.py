@@ -11,41 +11,32 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import polars as pl
-from sqlmodel import Session, col, select
 
+from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.tables import Partition, Reading, different
+from liqtruth.storage.database.records import Partition, Reading
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
-from liqtruth.storage.lake.archives import (
-    SHARED,
-    Archive,
-    of_readings,
-    read_archived,
-    swap_archive,
-    write_archive,
-)
+from liqtruth.storage.lake.archives import OF_READINGS, SHARED, Archive, read_archived, write_archive
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
     Series,
     coin_in_file,
-    drop_reading,
     file_of,
     folder_of,
     month_of,
     snapshot_rows,
     sources_in,
-    swap_reading,
-    swap_series,
 )
 from liqtruth.storage.lake.moving import FORMAT
 from liqtruth.storage.lake.parquet import (
     gone,
     packed,
     read_parquet,
+    read_together,
     unique,
     write_new,
     write_parquet,
@@ -53,7 +44,10 @@ from liqtruth.storage.lake.parquet import (
 from liqtruth.storage.lake.tidy import Tidied, tidied
 from liqtruth.storage.lock import waiting
 
-__all__ = ["ALL_COINS", "Lake", "readings_until", "write_parquet"]
+if TYPE_CHECKING:
+    from sqlmodel import Session
+
+__all__ = ["ALL_COINS", "Lake", "write_parquet"]
 Schema = Mapping[str, pl.DataType]
 Coins = tuple[str, ...] | None
 LOCK = ".lock"
@@ -77,6 +71,8 @@ class Lake:
         Every frame has `as_of`. Writing the same reading again replaces it; rows of one coin keep their order.
         Raises `NotWritten` where a file cannot be written: what was stored before is whole then.
         """
+        from liqtruth.storage.lake.swaps import swap_reading  # here and below: readers never load the tables
+
         rows: list[Partition] = []
         try:
             for dataset, frame in frames.items():
@@ -107,7 +103,7 @@ class Lake:
             return 0
         series, added = Series(dataset, venue, coin), 0
         with waiting(self.root / folder_of(dataset, venue, coin) / LOCK):
-            months = {row.day for row in self._asked(series.query()) if row.archive == month_of(row.day)}
+            months = {row.day for row in self._files(series) if row.archive == month_of(row.day)}
             first, day = pl.col("ts").dt.date().dt.truncate("1mo"), pl.col("ts").dt.date()
             of_file = pl.when(first.is_in(list(months))).then(first).otherwise(day)
             for (begin,), part in rows.sort("ts").group_by(of_file, maintain_order=True):
@@ -120,8 +116,10 @@ class Lake:
     ) -> int:
         """Lay `part` over the rows of the file that begins on that day, in a file of its own; the caller holds the
         series' lock."""
-        with self.database.session() as session:
-            before = session.exec(series.query().where(Partition.day == day)).first()
+        from liqtruth.storage.lake.swaps import swap_series
+
+        with self.database.asking() as asked:
+            before = next(iter(series.files(asked, "day = :day", day=day)), None)
         month = None if before is None else before.archive
         if before is not None and month is not None:
             source = AND.join(sources_in([before.source, source]))
@@ -131,7 +129,7 @@ class Lake:
         folder = folder_of(series.dataset, series.venue, series.coin, day)
         file = self._below(write_new(merged, self.root / folder, unique("series")))
         after = series.row(file, day, merged, source, month)
-        self.database.transact(lambda session: swap_series(session, before, after))
+        self.database.transact(lambda session: swap_series(session, [before] if before else [], after))
         if before is not None and old is None:
             self.replaced.append(before.path)
         elif before is not None:
@@ -188,16 +186,26 @@ class Lake:
         self, series: Series, start: datetime | None = None, end: datetime | None = None, anew: bool = False
     ) -> list[Partition]:
         """The rows of files that may hold moments of `start` to `end`; `anew` where an earlier answer was too old."""
-        return self._asked(series.query(start, end))
+        return self._files(series, start, end)
+
+    def _files(
+        self, series: Series, start: datetime | None = None, end: datetime | None = None
+    ) -> list[Partition]:
+        since = ["last_at >= :start"] if start else []
+        until = ["first_at <= :end"] if end else []
+        with self.database.asking() as asked:
+            return series.files(asked, *since, *until, start=start, end=end)
 
     def series_coins(self, dataset: str) -> list[tuple[str, str]]:
         """Every (venue, coin) that has rows in `dataset`."""
-        of = Partition.dataset == dataset
-        with self.database.session() as session:
+        with self.database.asking() as asked:
+            of = "dataset = :dataset"
             return [
                 (venue, coin)
-                for venue in different(session, Partition.venue, of)
-                for coin in different(session, Partition.coin, of, Partition.venue == venue)
+                for venue in asked.different("partition", "venue", of, dataset=dataset)
+                for coin in asked.different(
+                    "partition", "coin", f"{of} AND venue = :venue", dataset=dataset, venue=venue
+                )
             ]
 
     def read_snapshots(
@@ -216,19 +224,20 @@ class Lake:
 
     def snapshots(self, dataset: str, reading_ids: Sequence[str], coins: Coins = None) -> list[pl.DataFrame]:
         """The rows of each of these readings that has any, in the order of their ids; of `coins` or of all."""
-        query = select(Partition).where(Partition.dataset == dataset, of_readings(reading_ids))
-        if coins is not None:
-            query = query.where(col(Partition.coin).in_(coins))
-        ordered = query.order_by(col(Partition.reading_id), col(Partition.path))
+        of_coins = "" if coins is None else " AND coin IN :coins"
+        where = f"dataset = :dataset AND {OF_READINGS}{of_coins} ORDER BY reading_id, path"
+        asked = {"dataset": dataset, "ids": reading_ids, "coins": coins}
         parts = [
             part
-            for row, rows in self._read(lambda _: self._asked(ordered), coins, tuple(reading_ids))
+            for row, rows in self._read(lambda _: self._asked(where, **asked), coins, tuple(reading_ids))
             for part in _by_reading(row, rows)
         ]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
     def archive(self, archive: Archive) -> bool:
         """Put the readings into one archive; false where one of them was changed meanwhile, and nothing was done."""
+        from liqtruth.storage.lake.swaps import swap_archive
+
         rows = write_archive(self, archive)
         with waiting(self.root / LOCK):
             stale = self.database.transact(lambda session: swap_archive(session, archive, rows))
@@ -238,13 +247,16 @@ class Lake:
     def collateral(self, part: Partition, reading_ids: tuple[str, ...]) -> pl.DataFrame:
         """What the positions of an archive share by account and reading, up to the last of these; `part` is one of its
         files."""
-        query = select(Partition).where(Partition.archive == part.archive, Partition.dataset == SHARED)
-        [(_, rows)] = self._read(lambda _: self._asked(query), None, reading_ids)
+        where = "archive = :archive AND dataset = :dataset"
+        [(_, rows)] = self._read(
+            lambda _: self._asked(where, archive=part.archive, dataset=SHARED), None, reading_ids
+        )
         return rows
 
-    def _asked(self, query: Any) -> list[Partition]:
-        with self.database.session() as session:
-            return list(session.exec(query).all())
+    def _asked(self, where: str, **values: Any) -> list[Partition]:
+        with self.database.asking() as asked:
+            sql = f"SELECT {columns(Partition)} FROM partition WHERE {where}"
+            return asked.rows(Partition, sql, **values)
 
     def _read(
         self,
@@ -261,9 +273,13 @@ class Lake:
         while True:
             by_file = {file_of(row): row for row in look_up(bool(missing))}
             found, faults, lately = [], [], set[str]()
+            together = self._read_together(by_file)
             for file, row in by_file.items():
                 try:
-                    found.append((row, self._read_file(file, row, coins, reading_ids)))
+                    if file in together:
+                        found.append((row, together[file]))
+                    else:
+                        found.append((row, self._read_file(file, row, coins, reading_ids)))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:
@@ -277,6 +293,13 @@ class Lake:
             (damaged if damaged is not None else []).extend(faults)
             return found
 
+    def _read_together(self, by_file: Mapping[str, Partition]) -> dict[str, pl.DataFrame]:
+        """The content of files of days of a series, read at once; of none where that cannot be: which of them is at
+        fault shows where each is read by itself."""
+        days = {file: row.rows for file, row in by_file.items() if not (row.reading_id or row.archive)}
+        frames = read_together([self.root / file for file in days], list(days.values()))
+        return dict(zip(days, frames, strict=True)) if frames else {}
+
     def _read_file(
         self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]
     ) -> pl.DataFrame:
@@ -285,8 +308,10 @@ class Lake:
         rows, metadata = read_parquet(self.root / file, wanted, _remedy(row))
         return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
 
-    def forget(self, reading_id: str, along: Callable[[Session], Done]) -> Done:
+    def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
+        from liqtruth.storage.lake.swaps import drop_reading
+
         with waiting(self.root / LOCK):
             done, stale = self.database.transact(
                 lambda session: (along(session), drop_reading(session, reading_id))
@@ -322,11 +347,3 @@ def _remedy(row: Partition) -> str:
         "restore it from a copy, import the same file again, or give the reading up: "
         f"liqtruth index forget {shlex.quote(row.reading_id)}"
     )
-
-
-def readings_until(session: Session, venue: str, at: datetime | None) -> Sequence[Reading]:
-    """All readings of `venue` not later than `at`, latest first."""
-    query = select(Reading).where(Reading.venue == venue)
-    if at is not None:
-        query = query.where(Reading.as_of <= at)
-    return sorted(session.exec(query).all(), key=lambda row: (row.as_of, row.id), reverse=True)

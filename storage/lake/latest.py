@@ -8,13 +8,13 @@ reading that came meanwhile is never hidden.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
-from uuid import uuid4
 
 import polars as pl
-from sqlmodel import Session
 
-from liqtruth.storage.database.tables import Latest, upsert
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Latest
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.manifest import folder_of
 from liqtruth.storage.lake.parquet import packed, read_parquet, unique, write_new
@@ -37,8 +37,9 @@ class LatestKnown:
     @classmethod
     def of(cls, lake: Lake, venue: str) -> "LatestKnown | None":
         """Null where nobody has merged what was read last."""
-        with lake.database.session() as session:
-            row = session.get(Latest, venue)
+        sql = f"SELECT {columns(Latest)} FROM latest WHERE venue = :venue"
+        with lake.database.asking() as asked:
+            row = asked.row(Latest, sql, venue=venue)
         if row is None or row.changed != row.merged:
             return None
         return cls(lake, venue, row.merged, row.book, row.positions, row.accounts)
@@ -46,12 +47,9 @@ class LatestKnown:
     @classmethod
     def begin(cls, lake: Lake, venue: str) -> "LatestKnown":
         """To be taken before readings are looked up; `store` is for what they are merged to."""
+        from liqtruth.storage.lake.swaps import marked
 
-        def marked(session: Session) -> str:
-            upsert(session, [Latest(venue=venue, changed=uuid4().hex)], replace=False)
-            return session.get_one(Latest, venue).changed
-
-        return cls(lake, venue, lake.database.transact(marked))
+        return cls(lake, venue, lake.database.transact(partial(marked, venue=venue)))
 
     def read(self, dataset: str, coin: str | None = None) -> pl.DataFrame | None:
         """Its positions, of a coin or all, or its accounts, in the order in which they were stored; null: none.
@@ -83,20 +81,16 @@ class LatestKnown:
         return path.relative_to(self.lake.root).as_posix()
 
     def _take_place(self, new: "LatestKnown") -> bool:
-        def swapped(session: Session) -> tuple[bool, set[str]]:
-            row = session.get_one(Latest, self.venue)
-            if row.changed != self.mark:
-                return False, {new.positions, new.accounts}
-            before = {row.positions, row.accounts} - {new.positions, new.accounts}
-            row.merged, row.book, row.positions, row.accounts = (
-                self.mark,
-                new.book,
-                new.positions,
-                new.accounts,
-            )
-            session.add(row)
-            return True, before
+        from liqtruth.storage.lake.swaps import swap_latest
 
-        done, stale = self.lake.database.transact(swapped)
+        row = Latest(
+            venue=self.venue,
+            changed=self.mark,
+            merged=self.mark,
+            book=new.book,
+            positions=new.positions,
+            accounts=new.accounts,
+        )
+        done, stale = self.lake.database.transact(partial(swap_latest, row=row))
         self.lake.remove(stale - {""})
         return done

@@ -6,17 +6,16 @@ and the transaction that swaps the rows is the moment at which readers see the n
 """
 
 import posixpath
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 from typing import Any, Final
 from urllib.parse import quote, unquote
-from uuid import uuid4
 
 import polars as pl
-from sqlmodel import Session, col, delete, select, update
 
-from liqtruth.storage.database.tables import Latest, Partition, Reading, SweepPart, upsert
+from liqtruth.storage.database.asking import Asked, columns
+from liqtruth.storage.database.records import Latest, Partition, Reading
 
 ALL_COINS: Final = "_all"
 """Coin of partitions whose rows are not of one coin."""
@@ -28,7 +27,12 @@ OF_COIN: Final = "#"
 
 def file_of(partition: Partition) -> str:
     """The file of a manifest row, below the root."""
-    return partition.path.partition(OF_COIN)[0]
+    return file_in(partition.path)
+
+
+def file_in(path: str) -> str:
+    """The file in the `path` of a manifest row."""
+    return path.partition(OF_COIN)[0]
 
 
 def coin_in_file(partition: Partition) -> str | None:
@@ -66,52 +70,14 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
     ]
 
 
-def listed_files(session: Session) -> set[str]:
+def listed_files(asked: Asked) -> set[str]:
     """Every file, below the root, that a manifest row, a batch of a sweep or what is known now points to."""
-    files = {path.partition(OF_COIN)[0] for path in session.exec(select(Partition.path)).all()}
-    batches = session.exec(select(SweepPart.path)).all()
-    for row in session.exec(select(Latest)).all():
+    files = {file_in(path) for path in asked.column(str, "SELECT path FROM partition")}
+    batches = asked.column(str, "SELECT path FROM sweeppart")
+    for row in asked.rows(Latest, f"SELECT {columns(Latest)} FROM latest"):
         files |= {row.positions, row.accounts} - {""}
     listed = files | {f"{path}-{kind}.parquet" for path in batches for kind in ("positions", "accounts")}
     return {posixpath.normpath(path) for path in listed}  # a coin called `..` once had a folder of that name
-
-
-def drop_reading(session: Session, reading_id: str) -> set[str]:
-    """Remove the reading from the manifest; returns the files that nothing points to any more."""
-    query = select(Partition).where(Partition.reading_id == reading_id)
-    files = {file_of(row) for row in session.exec(query).all()}
-    reading = session.get_one(Reading, reading_id)
-    note_change(session, reading.venue)
-    session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
-    session.exec(delete(Reading).where(col(Reading.id) == reading_id))
-    return files | _emptied(session, reading.archive)
-
-
-def _emptied(session: Session, archive: str | None) -> set[str]:
-    """The files of an archive of which no reading is left, out of the manifest."""
-    if archive is None or session.exec(select(Reading.id).where(Reading.archive == archive)).first():
-        return set()
-    files = {
-        file_of(row) for row in session.exec(select(Partition).where(Partition.archive == archive)).all()
-    }
-    session.exec(delete(Partition).where(col(Partition.archive) == archive))
-    return files
-
-
-def swap_reading(session: Session, reading: Reading, rows: Sequence[Partition]) -> set[str]:
-    """Make `rows` all that the manifest has of the reading; returns the files that nothing points to any more."""
-    query = select(Partition).where(Partition.reading_id == reading.id)
-    before = {file_of(row) for row in session.exec(query).all()}
-    session.exec(delete(Partition).where(col(Partition.reading_id) == reading.id))
-    upsert(session, [reading])
-    upsert(session, rows)
-    note_change(session, reading.venue)
-    return before - {file_of(row) for row in rows}
-
-
-def note_change(session: Session, venue: str) -> None:
-    """What was merged of the venue's readings is no longer what is known now."""
-    session.exec(update(Latest).where(col(Latest.venue) == venue).values(changed=uuid4().hex))
 
 
 @dataclass(frozen=True)
@@ -122,16 +88,11 @@ class Series:
     venue: str
     coin: str
 
-    def query(self, start: datetime | None = None, end: datetime | None = None) -> Any:
-        """For the manifest rows that may hold moments of `start` to `end`, by day."""
-        query = select(Partition).where(
-            Partition.dataset == self.dataset, Partition.venue == self.venue, Partition.coin == self.coin
-        )
-        if start is not None:
-            query = query.where(Partition.last_at >= start)
-        if end is not None:
-            query = query.where(Partition.first_at <= end)
-        return query.order_by(col(Partition.day))
+    def files(self, asked: Asked, *conditions: str, **values: Any) -> list[Partition]:
+        """The manifest rows that fulfil the conditions, by day."""
+        where = " AND ".join(("dataset = :dataset", "venue = :venue", "coin = :coin", *conditions))
+        sql = f"SELECT {columns(Partition)} FROM partition WHERE {where} ORDER BY day"
+        return asked.rows(Partition, sql, dataset=self.dataset, venue=self.venue, coin=self.coin, **values)
 
     def row(
         self, file: str, day: date, frame: pl.DataFrame, source: str, month: str | None = None
@@ -172,10 +133,3 @@ def _as_folder(name: str) -> str:
     """The name as a folder's that leads nowhere else and hides nothing: no `..`, no `/`, no dot in front."""
     quoted = quote(name, safe="")
     return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
-
-
-def swap_series(session: Session, before: Partition | None, after: Partition) -> None:
-    """Point to the day's new file instead of the old one."""
-    if before is not None:
-        session.exec(delete(Partition).where(col(Partition.path) == before.path))
-    upsert(session, [after])

@@ -12,8 +12,9 @@ addresses meet in one dictionary, and a reader who wants one coin skips the page
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
@@ -125,6 +126,25 @@ def read_parquet(
         _try_bytes(path)
         raise FileDamaged(f"{path} is damaged: {_line(error)}; {remedy}") from error
     return frame, metadata
+
+
+def read_together(paths: Sequence[Path], heights: Sequence[int]) -> list[pl.DataFrame]:
+    """The rows of files that were not packed, of so many rows each; none where any of them is not as it should be.
+
+    One scan of a hundred files of a day costs a third of a hundred scans.
+    """
+    if len(paths) < 2:
+        return []
+    try:
+        if any(KEY in pl.read_parquet_metadata(path) for path in paths):
+            return []
+        whole = pl.scan_parquet([*paths], glob=False).collect()
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+        return []
+    ends = list(accumulate(heights))
+    if whole.height != ends[-1]:
+        return []
+    return [whole.slice(end - height, height) for end, height in zip(ends, heights, strict=True)]
 
 
 def _try_bytes(path: Path) -> None:

@@ -1,13 +1,14 @@
 """A lake as one command reads it: what it has looked up and read is handed on, and nothing is opened twice."""
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
 import polars as pl
 
-from liqtruth.storage.database.tables import Partition
+from liqtruth.storage.database.records import Partition
 from liqtruth.storage.lake.lake import Coins, Lake
 from liqtruth.storage.lake.manifest import Series
 
@@ -63,6 +64,13 @@ class ReadOnce(Lake):
             for row in self.listed[series]
             if (start is None or row.last_at >= start) and (end is None or row.first_at <= end)
         ]
+
+    def _read_together(self, by_file: Mapping[str, Partition]) -> dict[str, pl.DataFrame]:
+        found = {file: frame for file in by_file if (frame := self.kept.get((file, None, ()))) is not None}
+        more = super()._read_together({file: row for file, row in by_file.items() if file not in found})
+        for file, frame in more.items():
+            self.kept.put((file, None, ()), frame)
+        return found | more
 
     def _read_file(
         self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]

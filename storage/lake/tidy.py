@@ -64,8 +64,8 @@ def tidied(root: Path, database: Database, older_than: timedelta, dry: bool = Fa
     today = datetime.now(UTC).date()
     aside = root.parent / ASIDE / today.isoformat()
     old = list(_untouched(root, older_than))
-    with database.session() as session:
-        listed = listed_files(session)
+    with database.asking() as asked:
+        listed = listed_files(asked)
     left = [(path, size) for path, size in old if path.relative_to(root).as_posix() not in listed]
     expired = list(_expired(root.parent / ASIDE, today))
     sizes = [path.stat().st_size for folder in expired for path in folder.rglob("*") if path.is_file()]

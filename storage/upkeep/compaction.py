@@ -11,11 +11,10 @@ from datetime import UTC, datetime
 from itertools import groupby
 from typing import Final
 
-from sqlmodel import col, select
-
 from liqtruth.heatmap.errors import PartlyRead
 from liqtruth.heatmap.text import counted
-from liqtruth.storage.database.tables import Reading, Scope, different
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import Archive
 from liqtruth.storage.lake.lake import Lake
@@ -142,8 +141,8 @@ def _size(lake: Lake) -> tuple[int, int]:
 
 
 def _venues(lake: Lake) -> list[str]:
-    with lake.database.session() as session:
-        return different(session, col(Reading.venue))
+    with lake.database.asking() as asked:
+        return asked.different("reading", "venue")
 
 
 def _archives(lake: Lake, keep: Keep, now: datetime) -> list[Archive]:
@@ -152,9 +151,9 @@ def _archives(lake: Lake, keep: Keep, now: datetime) -> list[Archive]:
 
 def planned(lake: Lake, venue: str, keep: Keep, now: datetime) -> list[Archive]:
     """The archives of the venue that there should be and are not yet, oldest first."""
-    query = select(Reading).where(Reading.venue == venue, Reading.scope == Scope.BOOK)
-    with lake.database.session() as session:
-        books = session.exec(query.order_by(col(Reading.as_of), col(Reading.id))).all()
+    sql = f"SELECT {columns(Reading)} FROM reading WHERE venue = :venue AND scope = :scope ORDER BY as_of, id"
+    with lake.database.asking() as asked:
+        books = asked.rows(Reading, sql, venue=venue, scope=Scope.BOOK)
     gone = {one.id for one in given_up(lake, books, keep, now)}
     past = [one for one in books[:-1] if one.as_of < now]
     return [

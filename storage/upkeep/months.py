@@ -4,25 +4,32 @@ Liquidations stay by day: on which days any were recorded is known from their fi
 what is read next, the last of each account and dex in a month is kept.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final, NamedTuple
 
 import polars as pl
-from sqlmodel import Session, col, delete, select
 
-from liqtruth.storage.database.tables import Partition, upsert
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import DATASETS
 from liqtruth.storage.lake.lake import LOCK, Lake
 from liqtruth.storage.lake.manifest import AND, Series, folder_of, month_of, sources_in
 from liqtruth.storage.lake.parquet import read_parquet, unique, write_new
+from liqtruth.storage.lake.swaps import swap_series
 from liqtruth.storage.lock import waiting
 
 BY_DAY: Final = ("liquidations",)
 LAST_OF_EACH: Final = {"sizes": ("address", "dex")}
 DAYS: Final = {"dataset": pl.String(), "venue": pl.String(), "coin": pl.String(), "day": pl.Date()}
+
+
+class Day(NamedTuple):
+    """On which a series has a file."""
+
+    dataset: str
+    venue: str
+    coin: str
+    day: date
 
 
 @dataclass(frozen=True)
@@ -37,13 +44,13 @@ class Month:
 def finished_months(lake: Lake, now: datetime) -> list[Month]:
     """Those that are over and lie in more than one file."""
     this_month = now.date().replace(day=1)
-    query = (
-        select(Partition.dataset, Partition.venue, Partition.coin, col(Partition.day))
-        .where(Partition.day < this_month, col(Partition.reading_id).is_(None))
-        .where(col(Partition.dataset).not_in((*BY_DAY, *DATASETS)))
+    sql = (
+        "SELECT dataset, venue, coin, day FROM partition "
+        "WHERE day < :this_month AND reading_id IS NULL AND dataset NOT IN :others"
     )
-    with lake.database.session() as session:
-        rows = pl.DataFrame([tuple(row) for row in session.exec(query).all()], schema=DAYS, orient="row")
+    with lake.database.asking() as asked:
+        found = asked.rows(Day, sql, this_month=this_month, others=(*BY_DAY, *DATASETS))
+    rows = pl.DataFrame(found, schema=DAYS, orient="row")
     counted = (
         rows.group_by("dataset", "venue", "coin", pl.col("day").dt.truncate("1mo"))
         .len()
@@ -61,8 +68,10 @@ def put_together(lake: Lake, month: Month) -> bool:
     series = month.series
     folder = folder_of(series.dataset, series.venue, series.coin)
     with waiting(lake.root / folder / LOCK):
-        with lake.database.session() as session:
-            rows = session.exec(series.query().where(*_within(month.first))).all()
+        with lake.database.asking() as asked:
+            within = ("day >= :first", "day < :following")
+            following = (month.first + timedelta(days=31)).replace(day=1)
+            rows = series.files(asked, *within, first=month.first, following=following)
         if len(rows) < 2:
             return False
         try:
@@ -77,16 +86,6 @@ def put_together(lake: Lake, month: Month) -> bool:
             AND.join(sources_in(row.source for row in rows)),
         )
         after = series.row(file, month.first, kept, source, month_of(month.first))
-        lake.database.transact(lambda session: _swap(session, rows, after))
+        lake.database.transact(lambda session: swap_series(session, rows, after))
     lake.remove({row.path for row in rows})
     return True
-
-
-def _within(first: date) -> tuple[Any, ...]:
-    following = (first + timedelta(days=31)).replace(day=1)
-    return col(Partition.day) >= first, col(Partition.day) < following
-
-
-def _swap(session: Session, days: Sequence[Partition], month: Partition) -> None:
-    session.exec(delete(Partition).where(col(Partition.path).in_([row.path for row in days])))
-    upsert(session, [month])

@@ -9,20 +9,28 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
-from sqlmodel import Session, col, delete, select
+from sqlmodel import Session, col, delete
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.database.tables import Market, Reading
+from liqtruth.storage.database.records import Reading
+from liqtruth.storage.database.tables import Market
 from liqtruth.storage.lake.lake import Lake
 
 HOUR_S = 3600
 DAY_S = 24 * HOUR_S
 AT_ONCE = 500
 """Moments of one statement; SQLite takes only so many parameters."""
+
+
+class Listed(NamedTuple):
+    """A coin of a dex."""
+
+    dex: str
+    coin: str
 
 
 @dataclass(frozen=True)
@@ -79,11 +87,11 @@ def thin_markets(lake: Lake, venue: str, keep: Keep, now: datetime, dry: bool = 
     if keep.everything is None:
         return 0
     until, count = now - keep.everything, 0
-    with lake.database.session() as session:
-        moments = session.exec(
-            select(Reading.as_of).where(Reading.venue == venue, Reading.as_of <= now)
-        ).all()
-        coins = session.exec(select(Market.dex, Market.coin).where(Market.venue == venue).distinct()).all()
+    past = "SELECT as_of FROM reading WHERE venue = :venue AND as_of <= :now"
+    listed = "SELECT DISTINCT dex, coin FROM market WHERE venue = :venue"
+    with lake.database.asking() as asked:
+        moments = asked.column(datetime, past, venue=venue, now=now)
+        coins = asked.rows(Listed, listed, venue=venue)
     for dex, coin in coins:
         gone = _rows_given_up(lake, (venue, dex, coin), until, keep, now, moments)
         count += len(gone)
@@ -100,9 +108,13 @@ def _rows_given_up(
     now: datetime,
     moments: Iterable[datetime],
 ) -> list[datetime]:
-    query = select(Market.as_of).where(*_of(series), Market.as_of < until).order_by(col(Market.as_of))
-    with lake.database.session() as session:
-        stored = list(session.exec(query).all())
+    venue, dex, coin = series
+    sql = (
+        "SELECT as_of FROM market WHERE venue = :venue AND dex = :dex AND coin = :coin AND as_of < :until "
+        "ORDER BY as_of"
+    )
+    with lake.database.asking() as asked:
+        stored = asked.column(datetime, sql, venue=venue, dex=dex, coin=coin, until=until)
     kept = {max(group) for bucket, group in groupby(stored, key=lambda at: keep.bucket(at, now)) if bucket}
     at_s = np.array([one.timestamp() for one in stored])
     beside = np.searchsorted(at_s, [one.timestamp() for one in moments], side="right") - 1
@@ -110,12 +122,9 @@ def _rows_given_up(
     return [one for one in stored if one not in kept]
 
 
-def _of(series: tuple[str, str, str]) -> tuple[Any, ...]:
-    venue, dex, coin = series
-    return Market.venue == venue, Market.dex == dex, Market.coin == coin
-
-
 def _remove_rows(session: Session, series: tuple[str, str, str], moments: Sequence[datetime]) -> None:
+    venue, dex, coin = series
+    of_series = (col(Market.venue) == venue, col(Market.dex) == dex, col(Market.coin) == coin)
     for start in range(0, len(moments), AT_ONCE):
         some = col(Market.as_of).in_(moments[start : start + AT_ONCE])
-        session.exec(delete(Market).where(*_of(series), some))
+        session.exec(delete(Market).where(*of_series, some))

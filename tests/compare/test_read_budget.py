@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 
 from liqtruth.compare.comparison.session import compare_stored
@@ -16,7 +17,6 @@ from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.lake import lake
 from liqtruth.storage.store import Settings, Store
 from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
 from tests.compare.test_lead_lag_lake import HOUR, opened, series
@@ -48,18 +48,18 @@ class Reads:
 
 @pytest.fixture
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    counted, read_parquet, session = Reads(), lake.read_parquet, Database.session
+    counted, look, asking = Reads(), pl.read_parquet_metadata, Database.asking
 
-    def counting_read(path: Path, *args: Any) -> Any:
+    def counting_look(path: Path, *args: Any) -> Any:
         counted.opened[path] += 1
-        return read_parquet(path, *args)
+        return look(path, *args)
 
-    def counting_session(database: Database) -> Any:
+    def counting_questions(database: Database) -> Any:
         counted.sessions += 1
-        return session(database)
+        return asking(database)
 
-    monkeypatch.setattr(lake, "read_parquet", counting_read)
-    monkeypatch.setattr(Database, "session", counting_session)
+    monkeypatch.setattr(pl, "read_parquet_metadata", counting_look)
+    monkeypatch.setattr(Database, "asking", counting_questions)
     return counted
 
 

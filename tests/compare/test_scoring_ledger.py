@@ -12,6 +12,7 @@ from typing import Final
 
 import numpy as np
 import pytest
+from msgspec.structs import asdict
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
@@ -123,9 +124,7 @@ class TestForecast:
         row = open_forecasts(market)[0]
         content, again = read_content(market, row), read_content(market, row)
         assert same(content.map, again.map)
-        assert content_bytes(row.model_dump(exclude={"hash"}), content) == gzip.decompress(
-            file_of(market, made.hash).read_bytes()
-        )
+        assert content_bytes(asdict(row), content) == gzip.decompress(file_of(market, made.hash).read_bytes())
 
 
 class TestSettle:
@@ -214,7 +213,7 @@ class TestSettle:
             raise Killed
 
         with monkeypatch.context() as broken:
-            broken.setattr("liqtruth.compare.scoring.ledger.ledger.insert_new", killed)
+            broken.setattr("liqtruth.storage.database.tables.insert_new", killed)
             with pytest.raises(Killed):
                 forecast(market)
         assert len(list((market.settings.data_dir / "forecasts").iterdir())) == 1

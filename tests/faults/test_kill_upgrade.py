@@ -14,9 +14,9 @@ from sqlmodel import SQLModel, select
 from writers import frames, opened, reading
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.database.connection import HEAD, Database, current_revision
+from liqtruth.storage.database.connection import HEAD, Database
 from liqtruth.storage.database.tables import Reading
-from liqtruth.storage.database.upgrade import MIGRATIONS, _run
+from liqtruth.storage.database.upgrade import MIGRATIONS, _run, current_revision
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class Desk:
 
 def _file_doors(folder: Path) -> Iterator[Door]:
     from liqtruth.estimator.feeds.imports import import_feed
-    from liqtruth.indexer.discovery.address_book import read_addresses
+    from liqtruth.indexer.discovery.address_lists import read_addresses
     from liqtruth.indexer.files.imports import import_paths
     from liqtruth.indexer.node.fills import read_liquidations
     from liqtruth.indexer.node.state import read_state

@@ -9,17 +9,8 @@ from hypothesis import strategies as st
 from info_endpoint import address_of
 from sqlalchemy import event
 
-from liqtruth.indexer.discovery.address_book import (
-    BOOK,
-    YIELDS,
-    Label,
-    book,
-    label,
-    note_reads,
-    note_trades,
-    remember,
-    yields,
-)
+from liqtruth.indexer.discovery.address_book import Label, label, note_reads, note_trades, remember
+from liqtruth.indexer.discovery.known_accounts import BOOK, YIELDS, book, yields
 from liqtruth.indexer.frames import READS
 from liqtruth.storage.store import Settings, Store
 

@@ -14,8 +14,8 @@ from aiohttp import web
 from info_endpoint import address_of
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery, discover
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.discovery.sources import (
     Found,
     leaderboard,

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
-from liqtruth.indexer.discovery.address_book import book
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.evm.abi import (
     ACCOUNT_MARGIN_SUMMARY,
     AGGREGATE3,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from liqtruth.heatmap.levels import BySide
-from liqtruth.indexer.discovery.address_book import book
 from liqtruth.indexer.discovery.find import Discovery
+from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, largest_first, read_largest

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liqtruth.indexer.discovery import address_book
+from liqtruth.indexer.discovery import address_book, known_accounts
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.positions.watch_state import read_state
@@ -20,7 +20,7 @@ from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
-from liqtruth.storage.database.upgrade import WRITING
+from liqtruth.storage.database.sessions import WRITING
 from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 
@@ -208,7 +208,7 @@ async def test_a_database_that_keeps_a_watch_waiting_holds_up_only_the_keeper(
             other.rollback()
         await settled(watch, live)
     assert sizes(positions_as_of(store)) == sizes(live.true_positions())
-    book = address_book.book(store)
+    book = known_accounts.book(store)
     assert book["last_traded_at"].drop_nulls().len() > 0
     assert book["last_read_at"].null_count() == 0
 

@@ -1,18 +1,19 @@
 """No question reads through the manifest or the markets: SQLite says so of each statement that a command runs."""
 
 import re
+import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from liqtruth.estimator.frames import DATASETS
 from liqtruth.indexer.positions.catalogue import check_coin, known_coins
 from liqtruth.indexer.positions.merged import MergedReadings
 from liqtruth.indexer.positions.readings import Readings
+from liqtruth.storage.database import asking
 from liqtruth.storage.database.markets import last_market, last_markets, store_markets
 from liqtruth.storage.database.tables import Market
 from liqtruth.storage.store import Store
@@ -45,31 +46,35 @@ QUESTIONS: dict[str, Callable[[Store], object]] = {
 
 
 @contextmanager
-def statements_of(store: Store) -> Iterator[list[tuple[str, Any]]]:
+def statements_of(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, Any]]]:
+    """What is asked within the block, and with which values."""
     seen: list[tuple[str, Any]] = []
+    answers = asking._answers
 
-    def note(_conn: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        seen.append((statement, parameters))
+    def noted(connection: sqlite3.Connection, sql: str, values: Any) -> list[Any]:
+        seen.append((sql, {name: str(value) for name, value in values.items()}))
+        return answers(connection, sql, values)
 
-    event.listen(store.database.engine, "before_cursor_execute", note)
-    yield seen
-    event.remove(store.database.engine, "before_cursor_execute", note)
+    with monkeypatch.context() as patch:
+        patch.setattr(asking, "_answers", noted)
+        yield seen
 
 
 @pytest.mark.parametrize("question", QUESTIONS)
-def test_a_question_searches_large_tables_by_an_index(store: Store, question: str) -> None:
-    if store.database.engine.dialect.name != "sqlite":
+def test_a_question_searches_large_tables_by_an_index(
+    store: Store, question: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if store.database.address.file is None:
         pytest.skip("the plan is read in SQLite's words")
     markets = [
         Market(venue="hyperliquid", dex="", coin=coin, as_of=NOON, mark_px=1.0) for coin in ("BTC", "ETH")
     ]
     store_markets(store.database, markets)
-    with statements_of(store) as seen:
+    with statements_of(monkeypatch) as seen:
         QUESTIONS[question](store)
-    asked = [pair for pair in seen if pair[0].lstrip().upper().startswith(("SELECT", "WITH"))]
-    assert asked
-    with store.database.engine.connect() as connection:
-        for statement, parameters in asked:
-            plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", parameters).all()
+    assert seen
+    with closing(sqlite3.connect(store.database.address.file)) as connection:
+        for statement, parameters in seen:
+            plan = connection.execute(f"EXPLAIN QUERY PLAN {statement}", parameters).fetchall()
             read_through = [row[3] for row in plan if re.match(rf"SCAN ({'|'.join(LARGE)})\b", row[3])]
             assert not read_through, statement

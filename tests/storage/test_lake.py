@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from liqtruth.storage.database.tables import Partition, Reading, Scope
 from liqtruth.storage.errors import NothingStored
-from liqtruth.storage.lake.lake import readings_until, write_parquet
+from liqtruth.storage.lake.lake import write_parquet
 from liqtruth.storage.store import Settings, Store
 
 START = datetime(2026, 8, 20, 22, tzinfo=UTC)
@@ -123,16 +123,6 @@ def test_a_reading_stored_with_a_file_per_coin_is_read_and_replaced_as_any_other
     store.lake.write_reading(reading("r1", START), {"positions": positions("SOL", START)})
     assert store.lake.read_snapshots("positions", ["r1"])["coin"].to_list() == ["SOL"]
     assert len(list(store.lake.root.rglob("*.parquet"))) == 1
-
-
-def test_readings_come_latest_first_and_never_from_the_future(store: Store) -> None:
-    for hour in range(3):
-        as_of = START + timedelta(hours=hour)
-        store.lake.write_reading(reading(f"r{hour}", as_of), {"positions": positions("BTC", as_of)})
-    with store.database.session() as session:
-        found = readings_until(session, "hyperliquid", START + timedelta(hours=1))
-    assert [row.id for row in found] == ["r1", "r0"]
-    assert found[0].as_of == START + timedelta(hours=1)
 
 
 def test_a_file_without_a_manifest_row_does_not_exist_for_readers(store: Store) -> None:

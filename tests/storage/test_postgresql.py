@@ -18,16 +18,12 @@ from test_lake import SCHEMA, positions, series
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.storage.database import connection
-from liqtruth.storage.database.connection import (
-    HEAD,
-    MIGRATIONS,
-    Database,
-    current_revision,
-    engine_for,
-    migrate,
-)
+from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.connection import HEAD, Database
+from liqtruth.storage.database.engines import engine_for
 from liqtruth.storage.database.markets import last_market, store_markets, store_universe, universes_at
 from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Universe
+from liqtruth.storage.database.upgrade import MIGRATIONS, current_revision, migrate
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.store import Settings, Store
@@ -84,7 +80,7 @@ def test_migrations_go_down_and_up_again() -> None:
 
 @pytest.mark.parametrize("scheme", ["postgresql", "postgres", "postgresql+psycopg"])
 def test_every_way_to_write_the_url_means_the_one_driver(scheme: str) -> None:
-    engine = engine_for(f"{scheme}://desk:hunter2@db.example/liq?connect_timeout=2")
+    engine = engine_for(address_of(f"{scheme}://desk:hunter2@db.example/liq?connect_timeout=2"))
     assert engine.url.drivername == "postgresql+psycopg"
     assert engine.url.password == "hunter2"
 

@@ -11,8 +11,8 @@ from sqlalchemy import make_url
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.storage.database import connection
+from liqtruth.storage.database.address import address_of
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.database.sessions import place_of
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Settings
 from tests.conftest import ROOT, called
@@ -128,6 +128,7 @@ OF_ITS_OWN = """
 import os, sys
 from liqtruth.cli import main
 from liqtruth.storage.database import connection
+from liqtruth.storage.database.address import address_of
 
 connection.OPENING_PATIENCE_S = 0.1
 data_dir, *urls = sys.argv[1:]
@@ -169,7 +170,7 @@ def test_a_server_that_refuses_a_password_in_an_option_does_not_get_it_shown() -
 
 def test_a_place_names_user_host_and_name_and_no_option() -> None:
     url = make_url(f"postgresql://desk:{SECRET}@127.0.0.1:5432/liq?password={SECRET}&x=1")
-    assert place_of(url) == "postgresql://desk:***@127.0.0.1:5432/liq?…"
+    assert address_of(url).place == "postgresql+psycopg://desk:***@127.0.0.1:5432/liq?…"
 
 
 @pytest.mark.parametrize("url", [f"http://key:{SECRET}", f"ftp://{SECRET}", f"\0{SECRET}"])

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
-from sqlmodel import col, or_, select
 
 from liqtruth.compare.scoring.realised.scores import SideScore, horizon_name, score_sides
 from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, precision_text
@@ -21,7 +20,8 @@ from liqtruth.compare.scoring.realised.windows import LEAST_EVENTS, Precision, W
 from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note
-from liqtruth.storage.database.tables import Forecast, ForecastScore
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Forecast, ForecastScore
 from liqtruth.storage.store import Store
 
 if TYPE_CHECKING:
@@ -146,29 +146,33 @@ def _names(model: str) -> list[str]:
     return [model, *(former for former, name in FORMER_NAMES.items() if name == model)]
 
 
-def _is_of(model: str) -> Any:
-    """Forecasts of a model, or of a leverage model by its name."""
-    return or_(col(Forecast.model).in_(_names(model)), Forecast.weights == model)
+def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) -> list[Forecast]:
+    where, values = _of(model, venues)
+    sql = f"SELECT {columns(Forecast, 'f')} FROM forecast f WHERE {where}"
+    with store.database.asking() as asked:
+        return asked.rows(Forecast, sql, **values)
 
 
-def _forecasts(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[Forecast]:
-    query = select(Forecast)
+def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> list[ForecastScore]:
+    where, values = _of(model, venues)
+    sql = (
+        f"SELECT {columns(ForecastScore, 's')} FROM forecastscore s JOIN forecast f ON s.forecast_hash = f.hash "
+        f"WHERE {where}"
+    )
+    with store.database.asking() as asked:
+        return asked.rows(ForecastScore, sql, **values)
+
+
+def _of(model: str | None, venues: Sequence[str] | None) -> tuple[str, dict[str, Any]]:
+    """A condition on forecasts `f`, of a model or a leverage model by its name, and its values."""
+    conditions, values = ["TRUE"], dict[str, Any]()
     if model is not None:
-        query = query.where(_is_of(model))
+        conditions.append("(f.model IN :names OR f.weights = :model)")
+        values |= {"names": _names(model), "model": model}
     if venues is not None:
-        query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
-    with store.database.session() as session:
-        return session.exec(query).all()
-
-
-def _scores(store: Store, model: str | None, venues: Sequence[str] | None) -> Sequence[ForecastScore]:
-    query = select(ForecastScore).join(Forecast)
-    if model is not None:
-        query = query.where(_is_of(model))
-    if venues is not None:
-        query = query.where(Forecast.venue.in_(venues))  # type: ignore[attr-defined]
-    with store.database.session() as session:
-        return session.exec(query).all()
+        conditions.append("f.venue IN :venues")
+        values["venues"] = venues
+    return " AND ".join(conditions), values
 
 
 def _row(rows: Sequence[Forecast], scores: dict[str, list[ForecastScore]], seed: int) -> LeaderboardRow:
@@ -247,9 +251,9 @@ def _reasons(name: str, pooled: SideScore) -> Iterator[Note]:
 
 def _scored_models(store: Store) -> set[str]:
     """Models of which the ledger has a score."""
-    query = select(Forecast.model).join(ForecastScore).distinct()
-    with store.database.session() as session:
-        return {FORMER_NAMES.get(model, model) for model in session.exec(query).all()}
+    sql = "SELECT DISTINCT f.model FROM forecast f JOIN forecastscore s ON s.forecast_hash = f.hash"
+    with store.database.asking() as asked:
+        return {FORMER_NAMES.get(model, model) for model in asked.column(str, sql)}
 
 
 def _cells(one: LeaderboardRow) -> tuple[str, ...]:

@@ -15,16 +15,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlmodel import Session, SQLModel, select
-
 from liqtruth.compare.errors import ContentChanged
 from liqtruth.heatmap.errors import MapFileError
 from liqtruth.heatmap.files import from_json, to_json
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.writing import write_atomically
-from liqtruth.storage.database.tables import Forecast, ForecastScore
+from liqtruth.storage.database.asking import columns
+from liqtruth.storage.database.records import Forecast
 from liqtruth.storage.store import Store
 
 SCHEMA: Final = "liqtruth.forecast/1"
@@ -74,6 +71,8 @@ def add_forecast(store: Store, about: dict[str, Any], content: Content) -> tuple
 
     Returns the row that is stored, and whether it is new.
     """
+    from liqtruth.storage.database.tables import insert_new
+
     raw = content_bytes(about, content)
     row = Forecast(hash=sha256(raw).hexdigest(), **about)
     path = file_of(store, row.hash)
@@ -102,25 +101,21 @@ def read_content(store: Store, row: Forecast) -> Content:
 
 def open_forecasts(store: Store) -> Sequence[Forecast]:
     """Those without a score, oldest first."""
-    scored = select(ForecastScore.forecast_hash)
-    with store.database.session() as session:
-        rows = session.exec(select(Forecast).where(Forecast.hash.not_in(scored))).all()  # type: ignore[attr-defined]
-    return sorted(rows, key=lambda row: (row.as_of, row.hash))
-
-
-def insert_new(session: Session, rows: Sequence[SQLModel]) -> int:
-    """Insert the rows of one table that are not there; how many were new. What is there stays as it is."""
-    table: Table = type(rows[0]).__table__  # type: ignore[attr-defined]
-    made = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
-    statement = made(table).on_conflict_do_nothing()
-    return sum(session.connection().execute(statement, row.model_dump()).rowcount for row in rows)
+    sql = (
+        f"SELECT {columns(Forecast)} FROM forecast "
+        "WHERE hash NOT IN (SELECT forecast_hash FROM forecastscore) ORDER BY as_of, hash"
+    )
+    with store.database.asking() as asked:
+        return asked.rows(Forecast, sql)
 
 
 def _kept(store: Store, row: Forecast) -> Forecast:
     key = ("venue", "coin", "model", "model_hash", "as_of", "horizon_s", "replayed")
-    with store.database.session() as session:
-        query = select(Forecast).where(*(getattr(Forecast, name) == getattr(row, name) for name in key))
-        return session.exec(query).one()
+    same = " AND ".join(f"{name} = :{name}" for name in key)
+    with store.database.asking() as asked:
+        sql = f"SELECT {columns(Forecast)} FROM forecast WHERE {same}"
+        [kept] = asked.rows(Forecast, sql, **{name: getattr(row, name) for name in key})
+    return kept
 
 
 def _content(raw: bytes, row: Forecast, path: Path) -> Content:

@@ -11,7 +11,7 @@ import numpy as np
 from liqtruth.compare.errors import ContentChanged
 from liqtruth.compare.observed.price_path import MarkPath, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
-from liqtruth.compare.scoring.ledger.ledger import Content, insert_new, open_forecasts, read_content
+from liqtruth.compare.scoring.ledger.ledger import Content, open_forecasts, read_content
 from liqtruth.compare.scoring.realised.map_series import SweptUsd, swept_by_distance, swept_by_map
 from liqtruth.compare.scoring.realised.windows import Windows, windows_of
 from liqtruth.estimator.model.baselines import TIERS, UNIFORM
@@ -20,7 +20,8 @@ from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.text import counted, utc_text
-from liqtruth.storage.database.tables import Forecast, ForecastScore
+from liqtruth.storage.database.records import Forecast, ForecastScore
+from liqtruth.storage.database.tables import insert_new
 from liqtruth.storage.store import Store
 
 FORECAST: Final = "forecast"

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlmodel import col, select
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
@@ -24,7 +23,6 @@ from liqtruth.indexer.maps.exact import MOST_MOMENTS, map_of_positions
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import coin_over_time
-from liqtruth.storage.database.tables import Partition, Reading
 from liqtruth.storage.store import Store
 
 TOP: Final = 5
@@ -134,14 +132,12 @@ def reading_times(
     store: Store, coin: str, start: datetime | None, end: datetime | None, step: timedelta
 ) -> list[datetime]:
     """The last reading of each step (counted from 1970) of the coin's positions; raises `BadInput` for too many."""
-    query = (
-        select(Reading.as_of)
-        .join(Partition, col(Partition.reading_id) == col(Reading.id))
-        .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
-        .distinct()
+    sql = (
+        "SELECT DISTINCT r.as_of FROM reading r JOIN partition p ON p.reading_id = r.id "
+        "WHERE p.dataset = 'positions' AND p.venue = :venue AND p.coin = :coin ORDER BY r.as_of"
     )
-    with store.database.session() as session:
-        ends = sorted(session.exec(query).all())
+    with store.database.asking() as look:
+        ends = look.column(datetime, sql, venue=VENUE, coin=coin)
     asked = [at for at in ends if (start is None or at >= start) and (end is None or at <= end)]
     step_ms = round(step / timedelta(milliseconds=1))
     last = {round(1000 * at.timestamp()) // step_ms: at for at in asked}
