@@ -9,17 +9,19 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.breakdown import OnDemand, break_down, sum_bins
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
 from liqtruth.heatmap.levels import (
     DIMENSIONS,
     NOTHING,
     SIDE,
+    BinSums,
+    BySide,
     Sides,
     bin_levels,
-    break_down,
+    bin_sums,
     check_levels,
-    sum_bins,
 )
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes
 
@@ -121,7 +123,7 @@ class Heatmap:
     coverage: Coverage
     assumptions: Notes = ()
     model: str = ""
-    breakdown: pl.DataFrame | None = field(default=None, repr=False)
+    breakdown: OnDemand = OnDemand()  # noqa: RUF009
     quality: Notes = ()
     bounds: MapBounds | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -165,11 +167,12 @@ class Heatmap:
         by: Sequence[str] = (),
         model: str = "",
     ) -> Self:
-        """Bin `levels` (`heatmap.levels.LEVELS`) on `grid`, keeping a breakdown by the dimensions `by`."""
-        breakdown = break_down(bin_levels(check_levels(levels), grid), by)
-        return cls.from_breakdown(
-            breakdown,
-            grid,
+        """Bin `levels` (`heatmap.levels.LEVELS`) on `grid`; their breakdown by the dimensions `by` is made when it is
+        first looked at."""
+        checked = check_levels(levels)
+        return cls._of_sums(
+            bin_sums(checked, grid),
+            grid=grid,
             coin=coin,
             venue=venue,
             source=source,
@@ -177,21 +180,22 @@ class Heatmap:
             coverage=coverage,
             assumptions=tuple(assumptions),
             model=model,
+            breakdown=lambda: break_down(bin_levels(checked, grid), by),
         )
 
     @classmethod
     def from_breakdown(cls, breakdown: pl.DataFrame, grid: PriceGrid, **about: Any) -> Self:
         """Sum a long-form breakdown into a map."""
-        long_usd, long_beyond, long_never = sum_bins(breakdown, "long", grid.bins)
-        short_usd, short_beyond, short_never = sum_bins(breakdown, "short", grid.bins)
+        return cls._of_sums(sum_bins(breakdown, grid.bins), grid=grid, breakdown=breakdown, **about)
+
+    @classmethod
+    def _of_sums(cls, sums: BySide[BinSums], **about: Any) -> Self:
         return cls(
-            grid=grid,
-            long_usd=long_usd,
-            short_usd=short_usd,
-            beyond_usd=Sides(long_beyond, short_beyond),
-            never_usd=Sides(long_never, short_never),
-            breakdown=breakdown,
             **about,
+            long_usd=sums.long.on_grid,
+            short_usd=sums.short.on_grid,
+            beyond_usd=Sides(*(side.beyond for side in sums)),
+            never_usd=Sides(*(side.never for side in sums)),
         )
 
     @property

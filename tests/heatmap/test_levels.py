@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from liqtruth.heatmap.breakdown import break_down
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import (
@@ -19,7 +20,6 @@ from liqtruth.heatmap.levels import (
     Sides,
     TwoSided,
     bin_levels,
-    break_down,
     check_levels,
     crossed,
 )
