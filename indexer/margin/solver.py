@@ -122,15 +122,16 @@ def solve_liquidation_price(
     size = np.abs(szi)
     slope = tables.rate[:, 0].take(table_row)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        slope -= np.sign(szi)
         slope *= size
+        slope -= szi
         price = np.divide(constant_usd, slope, out=slope)
         if tables.tiers > 1:
             size *= price
             higher = np.flatnonzero(size >= tables.lower_bound_usd[:, 1].take(table_row))
             price[higher] = _in_any_tier(szi[higher], constant_usd[higher], table_row[higher], tables)
-    price[~((price > 0) & (price <= HIGHEST_PRICE))] = np.nan
-    return price
+    is_price = price > 0
+    is_price &= price <= HIGHEST_PRICE
+    return np.where(is_price, price, np.nan)
 
 
 def _in_any_tier(szi: Floats, constant_usd: Floats, table_row: Rows, tables: MarginTables) -> Floats:
