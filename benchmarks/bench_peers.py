@@ -82,7 +82,10 @@ def prices() -> Contest:
     sides, size = np.sign(szi), np.abs(szi)
     usd = size * mark_px
     published = list(
-        zip(*(one.tolist() for one in (mark_px, sides, usd / 10, usd, size, np.full(PRICES, 40.0))), strict=True)
+        zip(
+            *(one.tolist() for one in (mark_px, sides, usd / 10, usd, size, np.full(PRICES, 40.0))),
+            strict=True,
+        )
     )
     return {
         "floor: one pass, a division a position": lambda: constant_usd / szi,
@@ -117,8 +120,12 @@ def over_time() -> Contest:
     opened = (usd * np.array(peer.growth) / 2 / bars.close)[:, None] * np.array(Liqmap.split)
     closed = np.tile(1 - 2 ** (-1 / 24 / np.array(Liqmap.half_life_days)), (HOURS, 1))
     turnover, weights = Turnover(opened, closed), np.eye(tiers.size)
-    reach = max(abs(np.log(edge / bars.close[-1])) for edge in (peer.low, peer.low + peer.step * Liqmap.buckets))
-    grid = PriceGrid(float(bars.close[-1]), float(np.expm1(2 * reach / Liqmap.buckets) * 1e4), Liqmap.buckets // 2)
+    reach = max(
+        abs(np.log(edge / bars.close[-1])) for edge in (peer.low, peer.low + peer.step * Liqmap.buckets)
+    )
+    grid = PriceGrid(
+        float(bars.close[-1]), float(np.expm1(2 * reach / Liqmap.buckets) * 1e4), Liqmap.buckets // 2
+    )
     factors = (1 - 1 / tiers, 1 + 1 / tiers)
 
     def ours() -> PriceTime:

@@ -8,6 +8,7 @@ setting makes less work (fewer bins, a narrower range) it is kept.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -70,11 +71,13 @@ MOST_LEVERAGE: Final = {"BTC": 40, "ETH": 25, "SOL": 20, "HYPE": 10}
 
 
 class Gelatotrade:
-    """`LiquidationCalculator` of gelatotrade's Hyperliquid-Liquidation-Levels (`liquidation_calculator.py`, ba4a5b0)."""
+    """`LiquidationCalculator` of Hyperliquid-Liquidation-Levels (gelatotrade, `liquidation_calculator.py`, ba4a5b0)."""
 
     levels, range_pct = 100, 20.0
 
-    def price(self, entry_px: float, size: float, leverage: float, is_isolated: bool, coin: str) -> float | None:
+    def price(
+        self, entry_px: float, size: float, leverage: float, is_isolated: bool, coin: str
+    ) -> float | None:
         """A price from the entry and the leverage that is set: `entry * (1 -+ (1 / leverage - maintenance rate))`, the
         same for cross and isolated. What an account holds does not enter, so it is no liquidation price of a cross
         position; it is timed, not trusted."""
@@ -98,8 +101,8 @@ class Gelatotrade:
     def binned(
         self, positions: Sequence[Held], coin: str, mark_px: float
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Long and short notional at 100 prices within 20 % of the mark; for each position the nearest of them is looked
-        for among all."""
+        """Long and short notional at 100 prices within 20 % of the mark; for each position the nearest of all is
+        looked for."""
         ours = [one for one in positions if one.coin == coin]
         low, high = mark_px * (1 - self.range_pct / 100), mark_px * (1 + self.range_pct / 100)
         prices = np.linspace(low, high, self.levels)
@@ -118,7 +121,12 @@ class Gelatotrade:
 
 
 def published_price(
-    mark_px: float, side: float, account_value_usd: float, notional_usd: float, size: float, most_leverage: float
+    mark_px: float,
+    side: float,
+    account_value_usd: float,
+    notional_usd: float,
+    size: float,
+    most_leverage: float,
 ) -> float | None:
     """The cross price of the exchange's own example (hyperliquid-dex/ts-examples, `LiquidationPx.tsx` at 1db362c): one
     flat margin table, called once a position. Given what it reads from the answers; looking that up is left out."""
@@ -197,7 +205,6 @@ class Liqmap:
     def _growth(self, open_interest: Sequence[float]) -> list[float]:
         """Up to three times the turnover where open interest rose."""
         rises = (
-            (now - before) / now if now > 0 and before > 0 else 0.0
-            for before, now in zip(open_interest[:-1], open_interest[1:], strict=True)
+            (now - before) / now if now > 0 and before > 0 else 0.0 for before, now in pairwise(open_interest)
         )
         return [1.0, *(min(1 + 8 * max(rise, 0.0), 3.0) for rise in rises)]

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeVar, overload
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.levels import BREAKDOWN, SIDE, SIDES, BinSums, BySide
+from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.levels import BREAKDOWN, SIDE, SIDES, BinSums, BySide, bin_levels
 
 Added = TypeVar("Added", float, FloatArray)
 Maker = Callable[[], pl.DataFrame]
@@ -31,13 +31,18 @@ class OnDemand:
         """Of the class itself: null, by which a map has no breakdown unless one is given."""
         if made is None:
             return None
-        known = vars(made)[self._name]
+        known: pl.DataFrame | Maker | None = vars(made)[self._name]
         if callable(known):
             known = vars(made)[self._name] = known()
         return known
 
     def __set__(self, made: Any, breakdown: pl.DataFrame | Maker | None) -> None:
         vars(made)[self._name] = breakdown
+
+
+def levels_broken_down(levels: pl.DataFrame, grid: PriceGrid, by: Sequence[str]) -> pl.DataFrame:
+    """The breakdown of levels that carry no bin yet."""
+    return break_down(bin_levels(levels, grid), by)
 
 
 def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
@@ -49,12 +54,12 @@ def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
     order, first = _grouped(columns)
     notional = binned["notional_usd"].to_numpy()[order]
     side, bins, *words = columns[order[first]].get_columns()
-    figures = {
-        "notional_usd": _sums(notional, first),
-        "positions": np.diff(first, append=order.size).astype(np.uint32),
-        "largest_usd": np.maximum.reduceat(notional, first) if first.size else notional,
-    }
-    return pl.DataFrame([side, bins, *(pl.Series(name, values) for name, values in figures.items()), *words])
+    figures = (
+        pl.Series("notional_usd", _sums(notional, first)),
+        pl.Series("positions", np.diff(first, append=order.size).astype(np.uint32)),
+        pl.Series("largest_usd", np.maximum.reduceat(notional, first) if first.size else notional),
+    )
+    return pl.DataFrame([side, bins, *figures, *words])
 
 
 def _as_enums(columns: pl.DataFrame) -> pl.DataFrame:
@@ -64,9 +69,7 @@ def _as_enums(columns: pl.DataFrame) -> pl.DataFrame:
         for column in columns.get_columns()
         if not (column.dtype.is_integer() or isinstance(column.dtype, pl.Enum))
     ]
-    return columns.with_columns(
-        text.cast(pl.Enum(text.unique().drop_nulls().sort())) for text in texts
-    )
+    return columns.with_columns(text.cast(pl.Enum(text.unique().drop_nulls().sort())) for text in texts)
 
 
 def _grouped(columns: pl.DataFrame) -> tuple[IntArray, IntArray]:
@@ -157,5 +160,7 @@ def sum_bins(breakdown: pl.DataFrame, bins: int) -> BySide[BinSums]:
     columns = bins + 3
     key = breakdown["side"].to_physical().to_numpy() * np.int64(columns)
     key += breakdown["bin"].fill_null(bins + 1).to_numpy() + 1
-    mass = np.bincount(key, breakdown["notional_usd"].to_numpy(), len(SIDES) * columns)
-    return BySide(*map(BinSums.of, mass.reshape(len(SIDES), columns)))
+    usd = breakdown["notional_usd"].to_numpy()
+    mass: FloatArray = np.bincount(key, usd, len(SIDES) * columns).astype(np.float64, copy=False)
+    long, short = mass.reshape(len(SIDES), columns)
+    return BySide(BinSums.of(long), BinSums.of(short))

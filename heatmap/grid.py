@@ -83,6 +83,11 @@ class PriceGrid:
         np.fmin(steps, self.bins + 2, out=steps)
         return steps.astype(np.int64).reshape(np.shape(prices))
 
+    def columns_beside(self, price: float) -> tuple[int, int]:
+        """The columns just below a price on the grid and just above it: one and the same unless an edge lies there."""
+        at = float(np.log(price / self.mark_px)) / self.log_width + self.bins_each_way + 1
+        return int(np.ceil(at - 1e-9)) - 1, int(np.floor(at + 1e-9))
+
     def refined(self, factor: int) -> "PriceGrid":
         """The same reach with every bin cut into `factor` equal parts (in log price)."""
         width_bps = float(np.expm1(self.log_width / factor) * 1e4)

@@ -3,13 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
-from liqtruth.heatmap.breakdown import OnDemand, break_down, sum_bins
+from liqtruth.heatmap.breakdown import OnDemand, levels_broken_down, sum_bins
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
 from liqtruth.heatmap.levels import (
@@ -19,7 +20,6 @@ from liqtruth.heatmap.levels import (
     BinSums,
     BySide,
     Sides,
-    bin_levels,
     bin_sums,
     check_levels,
 )
@@ -180,7 +180,7 @@ class Heatmap:
             coverage=coverage,
             assumptions=tuple(assumptions),
             model=model,
-            breakdown=lambda: break_down(bin_levels(checked, grid), by),
+            breakdown=partial(levels_broken_down, checked, grid, tuple(by)),
         )
 
     @classmethod

@@ -8,14 +8,14 @@ surviving lot. Columns beyond the required ones are dimensions that a map can be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 SIDES: Final = ("long", "short")
 SIDE: Final = pl.Enum(SIDES)
@@ -150,20 +150,24 @@ class BinSums(NamedTuple):
         return cls(columns[1:-2].copy(), float(columns[0] + columns[-2]), float(columns[-1]))
 
 
-def bin_sums(levels: pl.DataFrame, grid: PriceGrid) -> BySide[BinSums]:
+def bin_sums(levels: pl.DataFrame, grid: PriceGrid, mark_px: float | None = None) -> BySide[BinSums]:
     """What levels add up to on either side, in one pass over their columns and without a breakdown.
 
-    What the mark has already crossed lies in the bin next to it, as `bin_levels` has it.
+    What the mark (default: the grid's own) has already crossed lies in the bin next to it on its own side, as
+    `bin_levels` has it.
     """
-    columns, middle = grid.bins + 3, grid.bins_each_way + 1
+    columns = grid.bins + 3
     key = levels["side"].to_physical().to_numpy() * np.int64(columns)
     key += grid.column_of(_floats(levels["px"]))
-    mass = np.bincount(key, levels["notional_usd"].to_numpy(), len(SIDES) * columns)
+    mass = np.bincount(key, levels["notional_usd"].to_numpy(), len(SIDES) * columns).astype(
+        np.float64, copy=False
+    )
     long, short = mass.reshape(len(SIDES), columns)
-    long[middle - 1] += long[middle:-1].sum()
-    long[middle:-1] = 0.0
-    short[middle] += short[:middle].sum()
-    short[:middle] = 0.0
+    highest, lowest = grid.columns_beside(grid.mark_px if mark_px is None else mark_px)
+    long[highest] += long[highest + 1 : -1].sum()
+    long[highest + 1 : -1] = 0.0
+    short[lowest] += short[:lowest].sum()
+    short[:lowest] = 0.0
     return BySide(BinSums.of(long), BinSums.of(short))
 
 

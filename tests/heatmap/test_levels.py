@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from liqtruth.heatmap.breakdown import break_down
+from liqtruth.heatmap.breakdown import break_down, sum_bins
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import (
@@ -20,6 +20,7 @@ from liqtruth.heatmap.levels import (
     Sides,
     TwoSided,
     bin_levels,
+    bin_sums,
     check_levels,
     crossed,
 )
@@ -55,6 +56,25 @@ def test_the_breakdown_without_dimensions_is_the_one_with_a_constant_dimension(l
     grouped = break_down(binned.with_columns(pl.lit("x").alias("venue")), ["venue"])
     assert_frame_equal(break_down(binned), grouped.drop("venue"), rel_tol=1e-12, abs_tol=1e-6)
     assert dict(break_down(binned).schema) == BREAKDOWN
+
+
+@given(any_levels)
+def test_the_sums_of_levels_are_those_of_their_breakdown(levels: list[Level]) -> None:
+    counted = bin_sums(frame(levels), GRID)
+    broken = sum_bins(break_down(bin_levels(frame(levels), GRID)), GRID.bins)
+    for one, other in zip(counted, broken, strict=True):
+        np.testing.assert_allclose(one.on_grid, other.on_grid, rtol=1e-12)
+        assert (one.beyond, one.never) == pytest.approx((other.beyond, other.never), rel=1e-12)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.2, -0.2, 3.0])
+def test_what_a_mark_off_the_middle_of_the_grid_has_passed_lies_beside_that_mark(moved: float) -> None:
+    """At an edge the sides lie on either side of it; inside a bin they share the bin."""
+    mark = MARK * np.exp(moved * GRID.log_width)
+    long, short = bin_sums(frame([("long", 1.2 * mark, 1.0), ("short", 0.8 * mark, 2.0)]), GRID, mark)
+    on_edge = moved == int(moved)
+    bins = [int(np.flatnonzero(side.on_grid)[0]) - GRID.bins_each_way for side in (long, short)]
+    assert bins == [int(np.floor(moved)) - on_edge, int(np.floor(moved))]
 
 
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 5), st.booleans())
