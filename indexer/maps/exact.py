@@ -18,8 +18,9 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.filtering import filtered_by
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, filtered_by
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
 from liqtruth.heatmap.levels import SIDE, BinSums, BySide, Sides, bin_sums, count_crossed
 from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
