@@ -16,6 +16,7 @@ from liqtruth.indexer.maps.exact import DIMENSIONS
 
 POSITIONS = 200_000
 GRID = PriceGrid.around(80_000.0)
+TEXTS = ("margin_mode", "account_mode")
 GROUP = f"{POSITIONS:,} positions to a heatmap"
 
 
@@ -77,10 +78,15 @@ def test_columns(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-def test_columns_with_every_breakdown(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
-    heatmap = benchmark(lambda: made(levels, DIMENSIONS))
-    assert heatmap.breakdown is not None
-    assert set(DIMENSIONS) <= set(heatmap.breakdown.columns)
+@pytest.mark.parametrize("texts", [(), TEXTS], ids=["of Enum", "two of text, as commands have them"])
+def test_columns_with_every_breakdown(
+    benchmark: BenchmarkFixture, levels: pl.DataFrame, texts: tuple[str, ...]
+) -> None:
+    """The map, and its breakdown when it is first looked at."""
+    told = levels.with_columns(pl.col(texts).cast(pl.String)) if texts else levels
+    breakdown = benchmark(lambda: made(told, DIMENSIONS).breakdown)
+    assert set(DIMENSIONS) <= set(breakdown.columns)
+    assert breakdown["notional_usd"].sum() == pytest.approx(levels["notional_usd"].sum())
 
 
 @pytest.mark.benchmark(group=GROUP)

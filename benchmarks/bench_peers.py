@@ -8,6 +8,7 @@ with columns, as it keeps them; neither is timed for that.
 """
 
 import argparse
+import inspect
 import sys
 import time
 from collections.abc import Callable
@@ -19,13 +20,15 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import numpy as np
 import polars as pl
 
-from benchmarks.bench_heatmap import GRID, floor_of, levels_of, made
+from benchmarks.bench_heatmap import GRID, TEXTS, floor_of, levels_of, made
 from benchmarks.bench_solver import listed_of, positions_of, solve_one, tables_of
 from benchmarks.peers import Candle, Gelatotrade, Held, Liqmap, hyperdata_buckets, published_price
 from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.over_time.time_evolution import PriceTime, Steps, price_time
 from liqtruth.estimator.series.time_line import Bars
+from liqtruth.heatmap.breakdown import break_down
 from liqtruth.heatmap.grid import PriceGrid
+from liqtruth.heatmap.levels import bin_levels
 from liqtruth.indexer.maps.exact import DIMENSIONS
 from liqtruth.indexer.margin.solver import solve_liquidation_price
 
@@ -36,30 +39,29 @@ Contest = dict[str, Callable[[], Any]]
 
 
 def binning() -> Contest:
-    """200,000 positions of one coin to a map; ours of 1,388 bins and both sides, with every check."""
+    """200,000 positions of one coin to a map; ours of 1,388 bins a side, mass beyond and never, with every check."""
     levels = levels_of()
     bare = levels.select("side", "px", "notional_usd")
     held = [
         Held("BTC", side, usd / 80_000 * (1 if side == "long" else -1), 80_000.0, 20.0, False, usd, px)
         for side, px, usd in bare.iter_rows()
     ]
-    looked_at = made(levels, DIMENSIONS)
-    assert looked_at.breakdown is not None
+    binned = bin_levels(levels, GRID)
+    told = binned.with_columns(pl.col(TEXTS).cast(pl.String))
     return {
         "floor: one np.bincount": floor_of(levels),
         OURS: lambda: made(levels, DIMENSIONS),
-        f"{OURS}, and its breakdown by six dimensions": lambda: made(levels, DIMENSIONS).breakdown,
-        "floor of that: polars group_by": lambda: grouped(levels),
+        "its breakdown by six dimensions of Enum": lambda: break_down(binned, DIMENSIONS),
+        "its breakdown, two of text as commands have them": lambda: break_down(told, DIMENSIONS),
+        "bare polars group_by of that, not sorted": lambda: grouped(binned),
         "HyperData-Terminal (40 buckets)": lambda: hyperdata_buckets(held, GRID.mark_px, "BTC"),
         "gelatotrade (100 levels)": lambda: Gelatotrade().binned(held, "BTC", GRID.mark_px),
     }
 
 
-def grouped(levels: pl.DataFrame) -> pl.DataFrame:
-    """The bare sums of the breakdown, unsorted, of levels that polars bins itself."""
-    place = ((pl.col("px") / GRID.mark_px).log() / GRID.log_width).floor().alias("bin")
+def grouped(binned: pl.DataFrame) -> pl.DataFrame:
     usd = pl.col("notional_usd")
-    return levels.group_by("side", place, *DIMENSIONS).agg(usd.sum(), pl.len(), usd.max().alias("largest"))
+    return binned.group_by("side", "bin", *DIMENSIONS).agg(usd.sum(), pl.len(), usd.max().alias("largest"))
 
 
 def prices() -> Contest:
@@ -171,7 +173,7 @@ def in_turns(contest: Contest, rounds: int) -> dict[str, list[float]]:
 
 def show(name: str, spent: dict[str, list[float]]) -> None:
     floor, ours = (float(np.median(spent[one])) for one in (next(iter(spent)), OURS))
-    say(f"\n{CONTESTS[name].__doc__}\n" if CONTESTS[name].__doc__ else "")
+    say(f"\n{inspect.getdoc(CONTESTS[name])}\n")
     say("| who | least, ms | median, ms | of ours | of the floor |\n|---|---|---|---|---|")
     for who, times in spent.items():
         median = float(np.median(times))
