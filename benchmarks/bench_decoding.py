@@ -1,7 +1,9 @@
 """20,000 `clearinghouseState` answers to the positions frame, beside a Python loop and beside decoding alone."""
 
 import json
+from collections.abc import Callable, Sized
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -60,6 +62,34 @@ class BareState(msgspec.Struct, rename="camel", gc=False):
     withdrawable: float
     asset_positions: list[BareEntry]
     time: int
+
+
+RECORDED: Final = Path(__file__).parents[2] / "shared" / "recorded" / "hyperliquid"
+RECORDED_ANSWERS: Final = (
+    "capture-2026-09-06/clearinghouseState.json",
+    "accounts-2026-06-22/clearinghouse_whale.json",
+    "accounts-2026-06-22/clearinghouse_small.json",
+)
+
+
+@pytest.fixture(scope="module")
+def recorded() -> list[bytes]:
+    """Answers of real accounts, a thousand times each."""
+    if not RECORDED.is_dir():
+        pytest.skip(f"no recorded payloads at {RECORDED}")
+    return [(RECORDED / name).read_bytes() for name in RECORDED_ANSWERS] * 1_000
+
+
+@pytest.mark.benchmark(group="3,000 recorded clearinghouseState answers")
+@pytest.mark.parametrize("how", ["bare msgspec", "our structs", "to the positions frame"])
+def test_recorded(benchmark: BenchmarkFixture, recorded: list[bytes], how: str) -> None:
+    bare = msgspec.json.Decoder(BareState, strict=False).decode
+    work: dict[str, Callable[[], Sized]] = {
+        "bare msgspec": lambda: [bare(raw) for raw in recorded],
+        "our structs": lambda: [decode_clearinghouse_state(raw, "bench") for raw in recorded],
+        "to the positions frame": lambda: framed(recorded),
+    }
+    assert len(benchmark.pedantic(work[how], rounds=ROUNDS, warmup_rounds=1)) >= len(recorded)
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +197,25 @@ def test_bare_msgspec(benchmark: BenchmarkFixture, answers: list[bytes]) -> None
     """Structs alone: no check, no frame."""
     decode = msgspec.json.Decoder(BareState, strict=False).decode
     states = benchmark.pedantic(lambda: [decode(raw) for raw in answers], rounds=ROUNDS, warmup_rounds=1)
+    assert len(states) == ACCOUNTS
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_bare_msgspec_of_one_document(benchmark: BenchmarkFixture, answers: list[bytes]) -> None:
+    """What decoding whole batches could save at most: `BATCH_ACCOUNTS` answers as one list, joined beforehand."""
+    decode = msgspec.json.Decoder(list[BareState], strict=False).decode
+    starts = range(0, len(answers), BATCH_ACCOUNTS)
+    batches = [b"[" + b",".join(answers[start : start + BATCH_ACCOUNTS]) + b"]" for start in starts]
+    states = benchmark.pedantic(lambda: [decode(raw) for raw in batches], rounds=ROUNDS, warmup_rounds=1)
+    assert sum(map(len, states)) == ACCOUNTS
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_our_structs(benchmark: BenchmarkFixture, answers: list[bytes]) -> None:
+    """With every bound checked, and no frame."""
+    states = benchmark.pedantic(
+        lambda: [decode_clearinghouse_state(raw, "bench") for raw in answers], rounds=ROUNDS, warmup_rounds=1
+    )
     assert len(states) == ACCOUNTS
 
 

@@ -1,6 +1,7 @@
 """200,000 positions to a heatmap: columns beside the loop over positions that others run."""
 
 import math
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import numpy as np
@@ -15,11 +16,16 @@ from liqtruth.indexer.maps.exact import DIMENSIONS
 
 POSITIONS = 200_000
 GRID = PriceGrid.around(80_000.0)
+TEXTS = ("margin_mode", "account_mode")
 GROUP = f"{POSITIONS:,} positions to a heatmap"
 
 
 @pytest.fixture(scope="module")
 def levels() -> pl.DataFrame:
+    return levels_of()
+
+
+def levels_of() -> pl.DataFrame:
     """Prices up to half the mark away on the right side of it, log-normal notionals, a twentieth without price."""
     rng = np.random.default_rng(20260906)
     is_long = rng.random(POSITIONS) < 0.5
@@ -72,14 +78,23 @@ def test_columns(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
 
 
 @pytest.mark.benchmark(group=GROUP)
-def test_columns_with_every_breakdown(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
-    heatmap = benchmark(lambda: made(levels, DIMENSIONS))
-    assert heatmap.breakdown is not None
-    assert set(DIMENSIONS) <= set(heatmap.breakdown.columns)
+@pytest.mark.parametrize("texts", [(), TEXTS], ids=["of Enum", "two of text, as commands have them"])
+def test_columns_with_every_breakdown(
+    benchmark: BenchmarkFixture, levels: pl.DataFrame, texts: tuple[str, ...]
+) -> None:
+    """The map, and its breakdown when it is first looked at."""
+    told = levels.with_columns(pl.col(texts).cast(pl.String)) if texts else levels
+    breakdown = benchmark(lambda: made(told, DIMENSIONS).breakdown)
+    assert set(DIMENSIONS) <= set(breakdown.columns)
+    assert breakdown["notional_usd"].sum() == pytest.approx(levels["notional_usd"].sum())
 
 
 @pytest.mark.benchmark(group=GROUP)
 def test_floor_of_one_bincount(benchmark: BenchmarkFixture, levels: pl.DataFrame) -> None:
+    assert benchmark(floor_of(levels)).sum() == pytest.approx(levels.drop_nulls("px")["notional_usd"].sum())
+
+
+def floor_of(levels: pl.DataFrame) -> Callable[[], np.ndarray]:
     """What numpy needs to bin both sides' prices and to add them up, with no check and no other figure."""
     priced = levels.drop_nulls("px")
     px, notional_usd = priced["px"].to_numpy(), priced["notional_usd"].to_numpy()
@@ -90,7 +105,7 @@ def test_floor_of_one_bincount(benchmark: BenchmarkFixture, levels: pl.DataFrame
         place = (np.log(px / edges[0]) / GRID.log_width).astype(np.int64)
         return np.bincount(place + is_short * bins, notional_usd, 2 * bins)
 
-    assert benchmark(floor).sum() == pytest.approx(notional_usd.sum())
+    return floor
 
 
 @pytest.mark.benchmark(group=GROUP)

@@ -18,6 +18,10 @@ Position: TypeAlias = tuple[float, float, list[Tier]]
 
 @pytest.fixture(scope="module")
 def tables() -> MarginTables:
+    return tables_of()
+
+
+def tables_of() -> MarginTables:
     """Flat and tiered tables as on the exchange."""
     flat = [Asset(name=f"FLAT{n}", sz_decimals=2, max_leverage=n, margin_table_id=n) for n in (3, 5)]
     tiered = [Asset(name=f"TIER{n}", sz_decimals=2, max_leverage=40, margin_table_id=n) for n in TIERED]
@@ -30,19 +34,27 @@ def tables() -> MarginTables:
 
 @pytest.fixture(scope="module")
 def positions(tables: MarginTables) -> tuple[Floats, Floats, Rows]:
+    return positions_of(tables, POSITIONS)
+
+
+def positions_of(tables: MarginTables, count: int) -> tuple[Floats, Floats, Rows]:
     """Log-normal notionals on random tables, prices within a factor of three of the mark, a tenth null."""
     rng = np.random.default_rng(20260906)
-    rows = rng.choice(list(tables.row_of_coin.values()), POSITIONS)
-    mark_px = 10 ** rng.uniform(-3, 5, POSITIONS)
-    szi = rng.choice([-1.0, 1.0], POSITIONS) * rng.lognormal(10, 3, POSITIONS) / mark_px
-    price = mark_px * 3 ** rng.uniform(-1, 1, POSITIONS)
+    rows = rng.choice(list(tables.row_of_coin.values()), count)
+    mark_px = 10 ** rng.uniform(-3, 5, count)
+    szi = rng.choice([-1.0, 1.0], count) * rng.lognormal(10, 3, count) / mark_px
+    price = mark_px * 3 ** rng.uniform(-1, 1, count)
     constant_usd = implied_constant(szi, price, rows, tables)
-    covered = (szi > 0) & (rng.random(POSITIONS) < 0.2)
+    covered = (szi > 0) & (rng.random(count) < 0.2)
     return szi, np.where(covered, np.abs(constant_usd), constant_usd), rows
 
 
 @pytest.fixture(scope="module")
 def listed(positions: tuple[Floats, Floats, Rows], tables: MarginTables) -> list[Position]:
+    return listed_of(positions, tables)
+
+
+def listed_of(positions: tuple[Floats, Floats, Rows], tables: MarginTables) -> list[Position]:
     """The same positions as Python numbers, each with the list of its tiers."""
     columns = zip(
         tables.lower_bound_usd.tolist(), tables.rate.tolist(), tables.deduction_usd.tolist(), strict=True

@@ -71,13 +71,22 @@ class PriceGrid:
         Bins are half-open, `[edge, next edge)`; a price within 1e-9 of a bin below an edge counts as on it, so that
         an edge that was rounded belongs to the bin above it.
         """
+        return self.column_of(prices) - 1
+
+    def column_of(self, prices: ArrayLike) -> IntArray:
+        """The same counted from 0 below the grid: bins are 1 to `bins`, `bins + 1` is above it, `bins + 2` of NaN."""
         steps = np.atleast_1d(np.asarray(prices, dtype=np.float64) / self.mark_px)
         np.log(steps, out=steps)
         steps /= self.log_width
-        steps += self.bins_each_way + 1e-9
-        np.floor(steps, out=steps)
-        np.clip(steps, -1, self.bins, out=steps)
+        steps += self.bins_each_way + 1 + 1e-9
+        np.clip(steps, 0, self.bins + 1, out=steps)
+        np.fmin(steps, self.bins + 2, out=steps)
         return steps.astype(np.int64).reshape(np.shape(prices))
+
+    def columns_beside(self, price: float) -> tuple[int, int]:
+        """The columns just below a price on the grid and just above it: one and the same unless an edge lies there."""
+        at = float(np.log(price / self.mark_px)) / self.log_width + self.bins_each_way + 1
+        return int(np.ceil(at - 1e-9)) - 1, int(np.floor(at + 1e-9))
 
     def refined(self, factor: int) -> "PriceGrid":
         """The same reach with every bin cut into `factor` equal parts (in log price)."""

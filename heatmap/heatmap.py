@@ -3,23 +3,26 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
+from liqtruth.heatmap.breakdown import OnDemand, levels_broken_down, sum_bins
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.filtering import check_labels, filtered_by, kept_by, narrowed, rows_kept
 from liqtruth.heatmap.grid import FloatArray, PriceGrid, fixed
 from liqtruth.heatmap.levels import (
     DIMENSIONS,
     NOTHING,
     SIDE,
+    BinSums,
+    BySide,
     Sides,
-    bin_levels,
-    break_down,
+    bin_sums,
     check_levels,
-    sum_bins,
 )
 from liqtruth.heatmap.notes import Note, Notes, note, of_codes
 
@@ -121,7 +124,7 @@ class Heatmap:
     coverage: Coverage
     assumptions: Notes = ()
     model: str = ""
-    breakdown: pl.DataFrame | None = field(default=None, repr=False)
+    breakdown: OnDemand = OnDemand()  # noqa: RUF009
     quality: Notes = ()
     bounds: MapBounds | None = None
     only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -165,11 +168,12 @@ class Heatmap:
         by: Sequence[str] = (),
         model: str = "",
     ) -> Self:
-        """Bin `levels` (`heatmap.levels.LEVELS`) on `grid`, keeping a breakdown by the dimensions `by`."""
-        breakdown = break_down(bin_levels(check_levels(levels), grid), by)
-        return cls.from_breakdown(
-            breakdown,
-            grid,
+        """Bin `levels` (`heatmap.levels.LEVELS`) on `grid`; their breakdown by the dimensions `by` is made when it is
+        first looked at."""
+        checked = check_levels(levels)
+        return cls._of_sums(
+            bin_sums(checked, grid),
+            grid=grid,
             coin=coin,
             venue=venue,
             source=source,
@@ -177,21 +181,22 @@ class Heatmap:
             coverage=coverage,
             assumptions=tuple(assumptions),
             model=model,
+            breakdown=partial(levels_broken_down, checked, grid, tuple(by)),
         )
 
     @classmethod
     def from_breakdown(cls, breakdown: pl.DataFrame, grid: PriceGrid, **about: Any) -> Self:
         """Sum a long-form breakdown into a map."""
-        long_usd, long_beyond, long_never = sum_bins(breakdown, "long", grid.bins)
-        short_usd, short_beyond, short_never = sum_bins(breakdown, "short", grid.bins)
+        return cls._of_sums(sum_bins(breakdown, grid.bins), grid=grid, breakdown=breakdown, **about)
+
+    @classmethod
+    def _of_sums(cls, sums: BySide[BinSums], **about: Any) -> Self:
         return cls(
-            grid=grid,
-            long_usd=long_usd,
-            short_usd=short_usd,
-            beyond_usd=Sides(long_beyond, short_beyond),
-            never_usd=Sides(long_never, short_never),
-            breakdown=breakdown,
             **about,
+            long_usd=sums.long.on_grid,
+            short_usd=sums.short.on_grid,
+            beyond_usd=Sides(*(side.beyond for side in sums)),
+            never_usd=Sides(*(side.never for side in sums)),
         )
 
     @property
@@ -271,17 +276,8 @@ class Heatmap:
         >>> truth.filter(leverage="15-30x", margin_mode=["cross", "isolated"]).label
         'hyperliquid exact (only leverage 15-30x; margin mode cross or isolated)'
         """
-        given = len(wanted)
-        wanted = {self._dimension(name): values for name, values in wanted.items()}
-        if len(wanted) < given:
-            raise BadInput(
-                f"each dimension must be named once, got {', '.join(wanted)} and a short name of it"
-            )
-        kept = {
-            name: (values,) if isinstance(values, str) else tuple(values) for name, values in wanted.items()
-        }
-        for name, values in kept.items():
-            self._check_labels(name, values)
+        kept = kept_by(wanted, self.dimensions)
+        check_labels(self.breakdown, self.dimensions, kept, whole=not self.only)
         return self.part(kept)
 
     def part(self, kept: Mapping[str, Sequence[str]]) -> "Heatmap":
@@ -289,36 +285,16 @@ class Heatmap:
         the part is empty."""
         if self.breakdown is None or not kept:
             return self
-        breakdown = self.breakdown
-        for name, values in kept.items():
-            breakdown = breakdown.filter(pl.col(name).cast(pl.String).is_in(list(values)))
-        part = Heatmap.from_breakdown(breakdown, self.grid, **self._about())
+        part = Heatmap.from_breakdown(rows_kept(self.breakdown, kept), self.grid, **self._about())
         only = {name: tuple(values) for name, values in kept.items()}
         return replace(
             part,
             assumptions=(*self.assumptions, note("filtered", kept=only)),
-            only={name: _narrowed(self.only.get(name), only.get(name)) for name in {**self.only, **only}},
+            only=narrowed(self.only, only),
             training=self.training,
             origin=self.origin,
             covers=self.covers,
         )
-
-    def _check_labels(self, name: str, labels: Sequence[str]) -> None:
-        """Raises `BadInput` for a dimension that the map has not, and for a label that a whole map has not: what an
-        earlier filter left out of a part is no mistake."""
-        if self.breakdown is None or name not in self.dimensions:
-            has = ", ".join(self.dimensions) or "none"
-            raise BadInput(f"this map has no breakdown by {name!r}; it has: {has}")
-        known = self.breakdown[name].drop_nulls().unique(maintain_order=True).to_list()
-        unknown = [label for label in labels if label not in known]
-        if unknown and not self.only:
-            raise BadInput(
-                f"this map has no {name} {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}"
-            )
-
-    def _dimension(self, name: str) -> str:
-        """The dimension that a short name stands for."""
-        return next((one for one in self.dimensions if name == one.removesuffix("_band")), name)
 
     def _about(self) -> Mapping[str, Any]:
         names = ("coin", "venue", "source", "as_of", "coverage", "assumptions", "model", "quality")
@@ -378,20 +354,3 @@ class Heatmap:
         from liqtruth.heatmap.drawing.notebook import map_html
 
         return map_html(self)
-
-
-def filtered_by(only: Mapping[str, tuple[str, ...]]) -> str:
-    """What a map was filtered by, in words."""
-    kept = (f"{_plainly(name)} {' or '.join(values) or 'none'}" for name, values in only.items())
-    return f"only {'; '.join(kept)}" if only else ""
-
-
-def _plainly(name: str) -> str:
-    return name.removesuffix("_band").replace("_", " ")
-
-
-def _narrowed(before: tuple[str, ...] | None, kept: tuple[str, ...] | None) -> tuple[str, ...]:
-    """What is left of one dimension's values after a filter of a filter."""
-    if before is None or kept is None:
-        return kept or before or ()
-    return tuple(value for value in kept if value in before)

@@ -8,19 +8,18 @@ surviving lot. Columns beyond the required ones are dimensions that a map can be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.grid import FloatArray, PriceGrid
 
 SIDES: Final = ("long", "short")
 SIDE: Final = pl.Enum(SIDES)
 T = TypeVar("T")
-Added = TypeVar("Added", float, FloatArray)
 R = TypeVar("R")
 LEVELS: Final[dict[str, pl.DataType]] = {
     "side": SIDE,
@@ -43,7 +42,6 @@ SMALLEST, LARGEST = float(np.finfo(np.float64).smallest_subnormal), float(np.fin
 """Positive numbers lie between these; infinity and NaN do not."""
 BELOW: Final = -1
 """Bin of mass below the grid; `grid.bins` is the one above it. A null bin is mass that no price liquidates."""
-STEPS: Final = 64
 BREAKDOWN: Final[dict[str, pl.DataType]] = {
     "side": SIDE,
     "bin": pl.Int32(),
@@ -115,14 +113,67 @@ def check_levels(levels: pl.DataFrame) -> pl.DataFrame:
         raise BadInput(f"levels lack the column {missing[0]!r}; they have {', '.join(levels.columns)}")
     other = {name: dtype for name, dtype in LEVELS.items() if levels.schema[name] != dtype}
     typed = levels.cast(other) if other else levels  # type: ignore[arg-type]
-    px, notional = pl.col("px").fill_null(1.0), pl.col("notional_usd").fill_null(-1.0)
-    right = px.is_between(SMALLEST, LARGEST) & notional.is_between(0.0, LARGEST)
-    if not typed.select(right.all()).item():
+    if not _all_sound(typed["px"], typed["notional_usd"]):
+        px, notional = pl.col("px").fill_null(1.0), pl.col("notional_usd").fill_null(-1.0)
+        right = px.is_between(SMALLEST, LARGEST) & notional.is_between(0.0, LARGEST)
         row = typed.filter(~right).row(0, named=True)
         raise BadInput(
             f"level at px={row['px']} with notional {row['notional_usd']} USD: both must be positive numbers"
         )
     return typed
+
+
+def _all_sound(px: pl.Series, notional_usd: pl.Series) -> bool:
+    """Whether all numbers lie between their bounds, and only prices are null."""
+    if notional_usd.null_count():
+        return False
+    prices, amounts = _floats(px), notional_usd.to_numpy()
+    return bool(
+        np.count_nonzero(np.isnan(prices)) == px.null_count()
+        and np.fmin.reduce(prices, initial=1.0) >= SMALLEST
+        and np.fmax.reduce(prices, initial=1.0) <= LARGEST
+        and amounts.min(initial=0.0) >= 0.0
+        and amounts.max(initial=0.0) <= LARGEST
+    )
+
+
+class BinSums(NamedTuple):
+    """USD of one side: per bin of a grid, beyond it, and mass that no price liquidates."""
+
+    on_grid: FloatArray
+    beyond: float
+    never: float
+
+    @classmethod
+    def of(cls, columns: FloatArray) -> BinSums:
+        """From the mass per column of `PriceGrid.column_of`."""
+        return cls(columns[1:-2].copy(), float(columns[0] + columns[-2]), float(columns[-1]))
+
+
+def bin_sums(levels: pl.DataFrame, grid: PriceGrid, mark_px: float | None = None) -> BySide[BinSums]:
+    """What levels add up to on either side, in one pass over their columns and without a breakdown.
+
+    What the mark (default: the grid's own) has already crossed lies in the bin next to it on its own side, as
+    `bin_levels` has it.
+    """
+    columns = grid.bins + 3
+    key = levels["side"].to_physical().to_numpy() * np.int64(columns)
+    key += grid.column_of(_floats(levels["px"]))
+    mass = np.bincount(key, levels["notional_usd"].to_numpy(), len(SIDES) * columns).astype(
+        np.float64, copy=False
+    )
+    long, short = mass.reshape(len(SIDES), columns)
+    highest, lowest = grid.columns_beside(grid.mark_px if mark_px is None else mark_px)
+    long[highest] += long[highest + 1 : -1].sum()
+    long[highest + 1 : -1] = 0.0
+    short[lowest] += short[:lowest].sum()
+    short[:lowest] = 0.0
+    return BySide(BinSums.of(long), BinSums.of(short))
+
+
+def _floats(px: pl.Series) -> FloatArray:
+    """Null as NaN; not copied where there is none."""
+    return (px.fill_null(float("nan")) if px.null_count() else px).to_numpy()
 
 
 def bin_levels(levels: pl.DataFrame, grid: PriceGrid) -> pl.DataFrame:
@@ -132,7 +183,7 @@ def bin_levels(levels: pl.DataFrame, grid: PriceGrid) -> pl.DataFrame:
     it goes into the bin next to the mark on its own side.
     """
     px = levels["px"]
-    bins = grid.bin_of(px.fill_null(grid.mark_px).to_numpy()).astype(np.int32)
+    bins = grid.bin_of(_floats(px)).astype(np.int32)
     is_short = levels["side"].to_physical().to_numpy() != SIDES.index("long")
     # Arithmetic, since selecting by a mask costs seven times as much here.
     lowest = is_short * np.int32(grid.bins_each_way + 1)
@@ -156,108 +207,3 @@ def count_crossed(levels: pl.DataFrame, mark_px: float) -> tuple[int, Sides]:
     passed = crossed(levels, mark_px)
     by_side = dict(passed.group_by("side").agg(pl.col("notional_usd").sum()).iter_rows())
     return passed.height, Sides(by_side.get("long", 0.0), by_side.get("short", 0.0))
-
-
-def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
-    """Long-form breakdown (`BREAKDOWN` plus the dimensions `by`) of levels that carry a bin, in the order of side, bin
-    and words, not of codes. Dimensions that are `pl.Enum` are counted fastest."""
-    if not by:
-        return _by_bin_alone(binned)
-    order, first = _grouped(binned, by)
-    notional = binned["notional_usd"].to_numpy()[order]
-    return (
-        binned[order[first]]
-        .select("side", "bin", *by)
-        .with_columns(
-            notional_usd=_sums(notional, first),
-            positions=pl.Series(np.diff(first, append=order.size), dtype=pl.UInt32),
-            largest_usd=np.maximum.reduceat(notional, first) if first.size else notional,
-        )
-        .select(*BREAKDOWN, *by)
-    )
-
-
-def _grouped(binned: pl.DataFrame, by: Sequence[str]) -> tuple[IntArray, IntArray]:
-    """The order that brings rows of one side, bin and words together, and where each such group begins in it.
-
-    All of them are one number a row; with the row's own number behind it, sorting numbers is sorting rows, and that is
-    several times faster than grouping columns."""
-    key = binned["side"].to_physical().to_numpy().astype(np.int64)
-    for name in ("bin", *by):
-        place, places = _places(binned[name])
-        key = key * places + place
-    bits = key.size.bit_length()
-    packed = np.sort((key << bits) | np.arange(key.size))
-    key, order = packed >> bits, packed & ((1 << bits) - 1)
-    return order, np.flatnonzero(np.diff(key, prepend=-1))
-
-
-def _sums(values: FloatArray, first: IntArray) -> FloatArray:
-    """Sum of each group, in order and compensated as polars sums groups (Kahan, "Further Remarks on Reducing Truncation
-    Errors", 1965). All groups take a step at once; the few long ones go on by themselves."""
-    count = np.diff(first, append=values.size)
-    total, lost = values[first], np.zeros(first.size)
-    at = np.arange(first.size)
-    for step in range(1, min(int(count.max(initial=0)), STEPS)):
-        at = at[count[at] > step]
-        total[at], lost[at] = _added(total[at], lost[at], values[first[at] + step])
-    for group in np.flatnonzero(count > STEPS):
-        so_far, gone = float(total[group]), float(lost[group])
-        for value in values[first[group] + STEPS : first[group] + count[group]].tolist():
-            value -= gone  # as `_added`, without a call for each
-            summed = so_far + value
-            gone = (summed - so_far) - value
-            so_far = summed
-        total[group] = so_far
-    return total
-
-
-def _added(total: Added, lost: Added, value: Added) -> tuple[Added, Added]:
-    """The sum with `value`, and what its rounding took away."""
-    value = value - lost
-    summed = total + value
-    return summed, (summed - total) - value
-
-
-def _places(column: pl.Series) -> tuple[IntArray, int]:
-    """Each value's place in ascending order, of words by their letters, null last; and how many places there are."""
-    if column.dtype.is_integer():
-        low, high = int(column.min() or 0), int(column.max() or 0)  # type: ignore[arg-type]
-        return (column.fill_null(high + 1).to_numpy() - np.int64(low)), high - low + 2
-    coded = column if isinstance(column.dtype, pl.Enum) else column.cast(pl.Categorical)
-    codes = coded.to_physical()
-    names = coded.unique().drop_nulls()
-    in_order = names.gather(names.cast(pl.String).arg_sort()).to_physical()
-    place = np.full(int(codes.max() or 0) + 2, len(names), dtype=np.int64)  # type: ignore[arg-type]
-    place[in_order.to_numpy()] = np.arange(len(names))
-    return place[codes.fill_null(place.size - 1).to_numpy()], len(names) + 1
-
-
-def _by_bin_alone(binned: pl.DataFrame) -> pl.DataFrame:
-    """The same sums by counting instead of hashing: three times faster where there are no dimensions."""
-    top = int(binned["bin"].max() or 0) + 3  # type: ignore[arg-type]
-    place = pl.col("bin").fill_null(top - 2) + 1 + top * pl.col("side").to_physical().cast(pl.Int64)
-    key = binned.select(place).to_series().to_numpy()
-    notional = binned["notional_usd"].to_numpy()
-    largest = np.zeros(2 * top)
-    np.maximum.at(largest, key, notional)
-    count = np.bincount(key, minlength=2 * top)
-    used = np.flatnonzero(count)
-    return pl.DataFrame(
-        {
-            "side": pl.Series(np.array(SIDES)[(used >= top).astype(np.int64)].tolist(), dtype=SIDE),
-            "bin": pl.Series(used % top - 1, dtype=pl.Int32).replace(top - 2, None),
-            "notional_usd": np.bincount(key, weights=notional, minlength=2 * top)[used],
-            "positions": pl.Series(count[used], dtype=pl.UInt32),
-            "largest_usd": largest[used],
-        },
-        schema=BREAKDOWN,
-    )
-
-
-def sum_bins(breakdown: pl.DataFrame, side: str, bins: int) -> tuple[FloatArray, float, float]:
-    """Mass per bin of one side, mass beyond the grid, and mass that no price liquidates (USD)."""
-    theirs = breakdown["side"].to_physical().to_numpy() == SIDES.index(side)
-    place = (breakdown["bin"].fill_null(bins + 1) + 1).to_numpy()[theirs]
-    mass = np.bincount(place, weights=breakdown["notional_usd"].to_numpy()[theirs], minlength=bins + 3)
-    return np.ascontiguousarray(mass[1:-2]), float(mass[0] + mass[-2]), float(mass[-1])

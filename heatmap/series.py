@@ -12,8 +12,9 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.filtering import filtered_by
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source, filtered_by
+from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source
 from liqtruth.heatmap.levels import SIDE, Sides
 from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
 from liqtruth.heatmap.text import age, percent

@@ -60,6 +60,12 @@ def price(px: float) -> str:
     return f"{px:,.6g}" if px >= 1e-3 else f"{px:.10f}".rstrip("0")
 
 
+def by_side(shares: tuple[float, float]) -> str:
+    """One share where both sides have the same, else one for each."""
+    long, short = (f"{share:.1%}" for share in shares)
+    return long if long == short else f"{long} of long and {short} of short"
+
+
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as percent; `unknown` for null."""
     return "unknown" if share is None else f"{100 * share:.{digits}f} %"

@@ -7,7 +7,7 @@ went. `estimator.model.maps` feeds it from the store.
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from operator import attrgetter
 from typing import Final, Self
 
@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.ages import AGE_BANDS, age_bands, kept_bars
 from liqtruth.estimator.model.at_mark import AT_THE_MARK
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, brackets_of
 from liqtruth.estimator.model.leverage import LeverageWeights, bands_among
@@ -32,17 +33,12 @@ from liqtruth.estimator.model.response_matrix import (
 from liqtruth.estimator.model.turnover import Activity, Turnover, activity, turn_over
 from liqtruth.estimator.series.series import MarketSeries, rounding_share
 from liqtruth.estimator.venues.table import Venue
-from liqtruth.heatmap.ages import OFFERED, AgeRange, age_range, in_order
-from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
+from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
 from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.text import utc_text
 
-AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
-MS: Final = timedelta(milliseconds=1)
-AGE_EDGES_H: Final = (4.0, 24.0, 168.0)
 NULL_PARTS: Final = ("before_window", "swept", "unassigned", "unallowed")
 """Parts of a `Balance` that have no place on the map."""
 
@@ -282,45 +278,6 @@ def step_s(series: MarketSeries) -> float:
     """Usual length of a bar."""
     ends = np.concatenate([[series.start.timestamp() * 1000], series.end_ms])
     return float(np.median(np.diff(ends))) / 1000
-
-
-def age_bands(series: MarketSeries) -> IntArray:
-    """Index into `AGE_BANDS` per bar, by the time from the bar's end to the map's moment."""
-    age_h = (series.as_of.timestamp() * 1000 - series.end_ms) / 3.6e6
-    return np.searchsorted(AGE_EDGES_H, age_h, side="right")
-
-
-def ages_named(names: Sequence[str]) -> tuple[AgeRange, ...]:
-    """Youngest first; raises `UnknownChoice`, and `BadInput` where they overlap."""
-    found = []
-    for name in names:
-        one = age_range(name)
-        if one is None:
-            raise UnknownChoice("age", name, OFFERED)
-        found.append(one)
-    return in_order(found)
-
-
-def kept_bars(series: MarketSeries, age: Sequence[str] | None, since: datetime | None) -> FloatArray:
-    """1 for bars whose end is of one of the ages and after `since`, else 0; raises as `ages_named`."""
-    now_ms, kept = series.as_of.timestamp() * 1000, np.ones(len(series.end_ms))
-    if since is not None:
-        refuse_later(since, series.as_of)
-        kept *= series.end_ms > since.timestamp() * 1000
-    if age:
-        age_ms = now_ms - series.end_ms
-        inside = np.zeros(len(kept), dtype=bool)
-        for one in ages_named(age):
-            young, old = (np.inf if edge is None else edge / MS for edge in (one.youngest, one.oldest))
-            inside |= (age_ms >= young) & (age_ms < old)
-        kept *= inside
-    return kept
-
-
-def refuse_later(since: datetime, end: datetime) -> None:
-    """Raises `BadInput` where nothing can have been opened since."""
-    if since >= end:
-        raise BadInput(f"--since must be before the map's moment, {utc_text(end)}, got {utc_text(since)}")
 
 
 def wanted_bands(

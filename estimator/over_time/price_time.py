@@ -7,9 +7,10 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.estimator.model.ages import refuse_later
 from liqtruth.estimator.model.at_mark import AtMark
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets, stored_brackets
-from liqtruth.estimator.model.cohort_model import ageless_notes, refuse_later
+from liqtruth.estimator.model.cohort_model import ageless_notes
 from liqtruth.estimator.model.leverage import bands_among
 from liqtruth.estimator.model.maps import named_venues, stored_venues
 from liqtruth.estimator.model.node_shares import NodeShares, Weights, daily_volatility, node_shares

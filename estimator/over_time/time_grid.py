@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.estimator.model.cohort_model import ages_named
+from liqtruth.estimator.model.ages import ages_named
 from liqtruth.estimator.over_time.time_evolution import EVERY_AGE, AgeBand, Steps
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput

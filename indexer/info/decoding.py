@@ -64,7 +64,10 @@ class ItemDecoder(Decoder[T]):
         self._shape, self._items, self._finish, self._is_closed = shape, items, finish, is_closed
 
     def __call__(self, raw: bytes, source: str) -> T:
-        return self.read(raw, source)[0]
+        try:
+            return self._json.decode(raw)
+        except NOT_DECODED as error:
+            return self._item_by_item(raw, source, str(error))[0]
 
     def read(self, raw: bytes, source: str) -> tuple[T, Sifted]:
         """The payload and what was left out of it; raises `WireError` as above."""

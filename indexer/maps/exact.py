@@ -18,10 +18,11 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.filtering import filtered_by
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
-from liqtruth.heatmap.heatmap import Coverage, Heatmap, filtered_by
+from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
-from liqtruth.heatmap.levels import NOTHING, SIDE, Sides, count_crossed
+from liqtruth.heatmap.levels import SIDE, BinSums, BySide, Sides, bin_sums, count_crossed
 from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
@@ -156,18 +157,18 @@ def exact_series(
     if part is not None and all(levels is None or levels.rows.is_empty() for levels in known):
         raise NothingStored(f"no position of {coin} passes at any moment: {filtered_by(part.only)}")
     grid = _common_grid(marks, width_bps)
-    rows = [_placed(levels, grid) for levels in known]
+    sums = [_placed(levels, grid) for levels in known]
     return HeatmapSeries(
         coin=coin,
         venue=VENUE,
         source="exact",
         times=times,
         grid=grid,
-        long_usd=np.stack([row[0] for row in rows]),
-        short_usd=np.stack([row[1] for row in rows]),
+        long_usd=np.stack([one.long.on_grid for one in sums]),
+        short_usd=np.stack([one.short.on_grid for one in sums]),
         mark_px=marks,
-        beyond_usd=tuple(row[2] for row in rows),
-        never_usd=tuple(row[3] for row in rows),
+        beyond_usd=tuple(Sides(*(side.beyond for side in one)) for one in sums),
+        never_usd=tuple(Sides(*(side.never for side in one)) for one in sums),
         coverage=tuple(None if levels is None else levels.coverage for levels in known),
         assumptions=(*ASSUMPTIONS, note("earlier_reading_stands")),
         only={} if part is None else part.only,
@@ -222,27 +223,12 @@ def _common_grid(marks: FloatArray, width_bps: float) -> PriceGrid:
     return PriceGrid.around(float(known[-1]), width_bps, DEFAULT_REACH + wandered)
 
 
-def _placed(levels: PlacedLevels | None, grid: PriceGrid) -> tuple[FloatArray, FloatArray, Sides, Sides]:
-    """Long and short mass per bin of the common grid, mass beyond it, and mass that no price liquidates."""
+def _placed(levels: PlacedLevels | None, grid: PriceGrid) -> BySide[BinSums]:
+    """What a moment has on the common grid; what the mark has passed lies next to the mark, as on a map."""
     if levels is None:
-        unknown = np.full(grid.bins, np.nan)
-        return unknown, unknown, NOTHING, NOTHING
-    placed = [_side(levels, grid, side) for side in ("long", "short")]
-    (long_usd, *long_rest), (short_usd, *short_rest) = placed
-    beyond, never = (Sides(*pair) for pair in zip(long_rest, short_rest, strict=True))
-    return long_usd, short_usd, beyond, never
-
-
-def _side(levels: PlacedLevels, grid: PriceGrid, side: str) -> tuple[FloatArray, float, float]:
-    """Mass per bin, beyond and never of one side; what the mark has passed lies next to the mark, as on a map."""
-    rows = levels.rows.filter(pl.col("side") == side)
-    priced = rows.drop_nulls("px")
-    px, mass = priced["px"].to_numpy(), priced["notional_usd"].to_numpy()
-    just_below = float(np.nextafter(levels.mark_px, 0.0))
-    px = np.minimum(px, just_below) if side == "long" else np.maximum(px, levels.mark_px)
-    binned = np.bincount(grid.bin_of(px) + 1, mass, grid.bins + 2).astype(np.float64)
-    never = float(rows.filter(pl.col("px").is_null())["notional_usd"].sum())
-    return binned[1:-1], float(binned[0] + binned[-1]), never
+        unknown = BinSums(np.full(grid.bins, np.nan), 0.0, 0.0)
+        return BySide(unknown, unknown)
+    return bin_sums(levels.rows, grid, levels.mark_px)
 
 
 def _layer_map(whole: Heatmap, rows: pl.DataFrame, layer: str) -> Heatmap:

@@ -106,8 +106,8 @@ def solve_liquidation_price(
 ) -> Floats:
     """Price at which `constant_usd + szi * x` equals the maintenance margin of `|szi| * x`.
 
-    Equity less maintenance is continuous and strictly monotone in x, so its sign at a tier's lower bound
-    shows on which side of the bound the root lies: exactly one tier is chosen, whatever the rounding.
+    Nearly all roots lie in the lowest tier, where nothing is deducted: it is solved for everyone, and the others for
+    those alone whose notional at that price reaches a higher one.
 
     Parameters
     ----------
@@ -119,23 +119,35 @@ def solve_liquidation_price(
     array of shape (n,)
         Prices; NaN where the root is outside (0, 1e15], and where an input is NaN or the row is 0.
     """
-    side = np.sign(szi)
-    tier = _tier_at_root(side, constant_usd, table_row, tables)
-    rate, deduction = tables.rate[table_row, tier], tables.deduction_usd[table_row, tier]
+    size = np.abs(szi)
+    slope = tables.rate[:, 0].take(table_row)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        price = -(constant_usd + deduction) / ((side - rate) * np.abs(szi))
-    price[~((price > 0) & (price <= HIGHEST_PRICE))] = np.nan
-    return price
+        slope *= size
+        slope -= szi
+        price = np.divide(constant_usd, slope, out=slope)
+        if tables.tiers > 1:
+            size *= price
+            higher = np.flatnonzero(size >= tables.lower_bound_usd[:, 1].take(table_row))
+            price[higher] = _in_any_tier(szi[higher], constant_usd[higher], table_row[higher], tables)
+    is_price = price > 0
+    is_price &= price <= HIGHEST_PRICE
+    return np.where(is_price, price, np.nan)
 
 
-def _tier_at_root(side: Floats, constant_usd: Floats, table_row: Rows, tables: MarginTables) -> Rows:
-    """Tier of the root: the number of lower bounds which the liquidation notional reaches."""
-    tier = np.zeros(len(side), dtype=np.int64)
+def _in_any_tier(szi: Floats, constant_usd: Floats, table_row: Rows, tables: MarginTables) -> Floats:
+    """The root in the tier that contains it.
+
+    Equity less maintenance is continuous and strictly monotone in the price, so its sign at a tier's lower bound shows
+    on which side of the bound the root lies: exactly one tier is chosen, whatever the rounding.
+    """
+    side = np.sign(szi)
+    tier = np.zeros(len(szi), dtype=np.int64)
     for k in range(1, tables.tiers):
         bound = tables.lower_bound_usd[table_row, k]
         margin = tables.bound_margin_usd[table_row, k]
         tier += side * (constant_usd - margin) <= -bound
-    return tier
+    rate, deduction = tables.rate[table_row, tier], tables.deduction_usd[table_row, tier]
+    return np.asarray(-(constant_usd + deduction) / ((side - rate) * np.abs(szi)))
 
 
 def implied_constant(szi: Floats, liq_px: Floats, table_row: Rows, tables: MarginTables) -> Floats:

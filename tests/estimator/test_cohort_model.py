@@ -9,13 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.estimator.errors import UnknownChoice
+from liqtruth.estimator.model.ages import AGE_BANDS, age_bands
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.cohort_model import (
-    AGE_BANDS,
     Balance,
     CohortModel,
     Estimate,
-    age_bands,
     estimate,
 )
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers

@@ -1,5 +1,6 @@
 """A heatmap holds the mass that it was given: whatever the grid, the side, the filter."""
 
+import pickle
 from dataclasses import replace
 from datetime import datetime
 from math import fsum
@@ -114,6 +115,14 @@ def test_a_filter_is_the_map_of_the_levels_that_it_keeps(
         assert same_mass(part.long_usd, kept.long_usd)
         assert same_mass(part.short_usd, kept.short_usd)
         assert same_mass(part.total_usd, kept.total_usd)
+
+
+def test_a_breakdown_is_made_once_by_whoever_looks_and_stays_with_copies() -> None:
+    drawn = map_of(frame([("long", 90.0, 1.0), ("short", 110.0, 2.0)], margin_mode=MODES), by=["margin_mode"])
+    sent = pickle.loads(pickle.dumps(drawn))
+    assert drawn.breakdown is drawn.breakdown is replace(drawn, model="renamed").breakdown
+    assert sent.breakdown.equals(drawn.breakdown)
+    assert replace(drawn, breakdown=None).dimensions == ()
 
 
 def apart(found: list[tuple[Level, str, str]]) -> Heatmap:

@@ -1,5 +1,7 @@
 """Levels: what each must have, and the bin it falls into; a pair of sides keeps their order and has no third one."""
 
+from collections import Counter
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -8,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
+from liqtruth.heatmap.breakdown import break_down, sum_bins
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import (
@@ -19,7 +22,7 @@ from liqtruth.heatmap.levels import (
     Sides,
     TwoSided,
     bin_levels,
-    break_down,
+    bin_sums,
     check_levels,
     crossed,
 )
@@ -57,6 +60,25 @@ def test_the_breakdown_without_dimensions_is_the_one_with_a_constant_dimension(l
     assert dict(break_down(binned).schema) == BREAKDOWN
 
 
+@given(any_levels)
+def test_the_sums_of_levels_are_those_of_their_breakdown(levels: list[Level]) -> None:
+    counted = bin_sums(frame(levels), GRID)
+    broken = sum_bins(break_down(bin_levels(frame(levels), GRID)), GRID.bins)
+    for one, other in zip(counted, broken, strict=True):
+        np.testing.assert_allclose(one.on_grid, other.on_grid, rtol=1e-12)
+        assert (one.beyond, one.never) == pytest.approx((other.beyond, other.never), rel=1e-12)
+
+
+@pytest.mark.parametrize("moved", [0.0, 0.2, -0.2, 3.0])
+def test_what_a_mark_off_the_middle_of_the_grid_has_passed_lies_beside_that_mark(moved: float) -> None:
+    """At an edge the sides lie on either side of it; inside a bin they share the bin."""
+    mark = MARK * np.exp(moved * GRID.log_width)
+    long, short = bin_sums(frame([("long", 1.2 * mark, 1.0), ("short", 0.8 * mark, 2.0)]), GRID, mark)
+    on_edge = moved == int(moved)
+    bins = [int(np.flatnonzero(side.on_grid)[0]) - GRID.bins_each_way for side in (long, short)]
+    assert bins == [int(np.floor(moved)) - on_edge, int(np.floor(moved))]
+
+
 @given(st.integers(0, 2**32), st.integers(1, 400), st.integers(1, 5), st.booleans())
 def test_a_breakdown_is_that_of_grouping_the_columns_to_the_bit(
     seed: int, count: int, bins: int, are_enums: bool
@@ -82,6 +104,24 @@ def test_a_breakdown_is_that_of_grouping_the_columns_to_the_bit(
     )
     expected = grouped.sort("side", "bin", *words, nulls_last=True).select(*BREAKDOWN, *words)
     assert break_down(binned, list(words)).with_columns(pl.col(*words).cast(pl.String)).equals(expected)
+
+
+@pytest.mark.parametrize(
+    "words", [["b", "a"], ["b"] * 1_500 + ["a", None], [f"{n:02}" for n in range(30)], [None] * 3]
+)
+def test_words_of_text_are_counted_however_many_they_are_and_wherever_they_stand(words: list[str]) -> None:
+    binned = pl.DataFrame(
+        {
+            "side": ["long"] * len(words),
+            "bin": [1] * len(words),
+            "notional_usd": [2.0] * len(words),
+            "venue": words,
+        },
+        schema_overrides={"side": SIDE, "bin": pl.Int32, "venue": pl.String},
+    )
+    counted = break_down(binned, ["venue"])
+    expected = sorted(Counter(words).items(), key=lambda one: (one[0] is None, one[0]))
+    assert counted.select(pl.col("venue").cast(pl.String), "positions").rows() == expected
 
 
 @given(any_levels)
