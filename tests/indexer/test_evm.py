@@ -262,7 +262,7 @@ def test_a_chain_without_multicall_is_named() -> None:
         asyncio.run(run())
 
 
-def test_its_budget_is_not_the_info_endpoints(store: Store) -> None:
+async def test_its_budget_is_not_the_info_endpoints(store: Store) -> None:
     folder = store.settings.data_dir
     one, other = Budget.shared(960, "http://h:1", folder), evm_budget(100, "http://h:1/evm", folder)
     one.hold(60.0)
