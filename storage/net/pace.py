@@ -190,7 +190,8 @@ def _read(file: int, now_s: float) -> Line:
     """The line in the file; a new one where it is of another start of the machine, or damaged."""
     with suppress(struct.error):
         *values, boot = ROW.unpack(os.pread(file, ROW.size, 0))
-        line = Line(*values[: len(MOMENTS)], np.array(values[len(MOMENTS) :]))
+        moments = dict(zip(MOMENTS, values[: len(MOMENTS)], strict=True))
+        line = Line(**moments, in_use=np.array(values[len(MOMENTS) :]))
         if boot == _boot() and line.is_believable(now_s):
             return line
     return Line()
