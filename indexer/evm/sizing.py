@@ -172,7 +172,7 @@ async def size(
                 done = place * len(listed) + start
                 answers = await reader.read(
                     ACCOUNT_MARGIN_SUMMARY,
-                    summary_arguments(numbers[dex], address_words(part)),
+                    summary_arguments(numbers[dex], address_words(list(part))),
                     lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
                     stop,
                 )

@@ -18,6 +18,7 @@ class LargestFirst:
         self._largest: list[tuple[float, str]] = []
         self._sizing = sizing
         self._changed = asyncio.Event()
+        self.given = 0
 
     def __len__(self) -> int:
         return len(self._left)
@@ -51,6 +52,7 @@ class LargestFirst:
             address = self._next()
             if address is not None:
                 del self._left[address]
+                self.given += 1
                 return address
             self._changed.clear()
             await self._changed.wait()

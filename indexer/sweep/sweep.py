@@ -67,6 +67,7 @@ async def sweep(
     mode_max_age_s: float = MODE_MAX_AGE_S,
     sight: Sight | None = None,
     evm: EvmEndpoint | None = None,
+    order: LargestFirst | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -75,6 +76,7 @@ async def sweep(
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
     Where `evm` is given they are sized by it meanwhile, and the largest known is read next.
+    `order` gives the accounts instead, as others are found to be larger or not to be read at all.
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -110,13 +112,13 @@ async def sweep(
             crawl.on_read, crawl.stop = sight.take, sight.stop
         left = [address for address in listed if address not in parts.stored]
         if evm is None or not left:
-            broken, sized = await _read_all(crawl, LargestFirst(left)), None
+            broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
         else:
             broken, sized = await _sized_and_read(store, crawl, left, evm)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
-        if crawl.stop.is_set():
+        if crawl.stop.is_set() or not crawl.failed:
             raise NothingStored("no account was read before the sweep was ended")
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
