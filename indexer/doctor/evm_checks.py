@@ -19,6 +19,7 @@ from liqtruth.indexer.evm.abi import (
     summary_arguments,
 )
 from liqtruth.indexer.evm.batches import FIRST, BatchReader
+from liqtruth.indexer.evm.deposits import Deposits, existing
 from liqtruth.indexer.evm.holdings import PRICE_DIGITS
 from liqtruth.indexer.evm.sizing import MICRO
 
@@ -27,6 +28,8 @@ SAME: Final = 0.02
 MOST_APART: Final = 0.25
 """Share of accounts that may have traded in between."""
 MARKS: Final = 20
+NOBODY: Final = "0x" + "00" * 12 + "5e1f" * 4
+DEPOSIT_BLOCKS: Final = 199
 PAUSE_S: Final = 2.0
 """Between two looks at the block."""
 
@@ -111,6 +114,25 @@ async def batch(evidence: Evidence) -> Seen:
     return Seen("holds", f"{FIRST} reads in one request")
 
 
+async def accounts_there(evidence: Evidence) -> Seen:
+    """`coreUserExists` of accounts that the info endpoint shows, and of an address that nobody has."""
+    reader, there = _reader(evidence), [one.address for one in evidence.accounts]
+    seen = set(await existing(reader, [*there, NOBODY]))
+    words = f"{len(seen & set(there))} of {len(there)} accounts exist, {NOBODY} does{'' if NOBODY in seen else ' not'}"
+    return Seen("holds" if seen == set(there) else "differs", words)
+
+
+async def deposits(evidence: Evidence) -> Seen:
+    """Depositors of the last minutes, most of whom must have an account on HyperCore."""
+    reader = _reader(evidence)
+    met = (await Deposits(back=DEPOSIT_BLOCKS).read(reader.client)).addresses
+    there = await existing(reader, met)
+    words = f"{len(there)} of {len(met)} depositors in {DEPOSIT_BLOCKS} blocks have an account"
+    if not met:
+        return Seen("not_seen", words)
+    return Seen("holds" if 2 * len(there) >= len(met) else "differs", words)
+
+
 async def _block(reader: BatchReader) -> int:
     who = address_words([f"0x{1:040x}"])
     answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, summary_arguments(0, who))
@@ -136,5 +158,9 @@ CHECKS: Final = (
     Check("evm-positions", "HyperEVM", "`position2` is in 1e-6 USD and 10^-szDecimals", positions),
     Check("evm-marks", "HyperEVM", "`markPx` is in 10^(szDecimals - 6)", marks),
     Check("evm-blocks", "HyperEVM", "`l1BlockNumber` is HyperCore's and goes on", blocks),
+    Check(
+        "evm-accounts", "HyperEVM", "`coreUserExists` is true of accounts on HyperCore alone", accounts_there
+    ),
+    Check("evm-deposits", "HyperEVM", "logs show who deposits into HyperCore", deposits),
     Check("evm-batch", "HyperEVM", f"one request may read {FIRST} accounts", batch),
 )

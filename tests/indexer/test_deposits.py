@@ -92,6 +92,16 @@ def test_a_node_that_falls_behind_has_nothing_new_and_nothing_is_skipped_after(
     assert depositors(served, latest - 29, latest) <= set(look(store, served, since).addresses)
 
 
+def test_logs_of_a_block_that_the_chain_gave_up_are_no_deposits(
+    store: Store, served: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = DepositLogs.of_block
+    monkeypatch.setattr(
+        DepositLogs, "of_block", lambda logs, block: [{**one, "removed": True} for one in whole(logs, block)]
+    )
+    assert look(store, served, Deposits()).addresses == ()
+
+
 def test_blocks_that_are_too_old_are_counted_as_missed(
     store: Store, served: SandboxServer, node: EvmNode, monkeypatch: pytest.MonkeyPatch
 ) -> None:
