@@ -1,5 +1,9 @@
-"""Minutes to one coin's exact map through HyperEVM from many known holders, at the public limits; run it by itself:
-`python -m benchmarks.bench_coin_evm [SEED] [HOLDERS]`.
+"""Minutes to one coin's exact map through HyperEVM from many known holders, at the public limits:
+`python -m benchmarks.bench_coin_evm [SEED] [HOLDERS] [virtual|real]`.
+
+On the `virtual` clock (`benchmarks.virtual_clock`) minutes are what limits, answers that take `ANSWER_S` and our own
+waits take; the processor time of the reader stands beside them, and who computes on a core of its own is done after
+their sum at most. The `real` clock is that of the machine, where sandbox and reader share what cores there are.
 
 The sandbox is the node and the exchange: 100 requests and a weight of 1,200 a minute, and so much gas a call that about
 200 reads fit. Everyone in the list holds something; the order is that of a sizing of some time ago, each size off by a
@@ -10,30 +14,37 @@ import asyncio
 import sys
 import tempfile
 import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
+from benchmarks import virtual_clock
 from liqtruth.indexer.coin.census import CoinRead, read_coin
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.positions.intervals import stored_intervals
 from liqtruth.indexer.positions.readings import Readings
-from liqtruth.sandbox.market.market import MarketSpec
-from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.exchange import EVM_PER_MINUTE
+from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.market.market import Market, MarketSpec
+from liqtruth.sandbox.server import SandboxServer, serving, serving_in_thread
+from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 
 COIN: Final = "BTC"
+ANSWER_S: Final = 0.1
+"""A request takes so long to be answered, and up to so much longer."""
 GAS_CAP: Final = 4_000_000
 HOLDING: Final = 0.5
 """At least this share of the sandbox's accounts holds something."""
 NOISE_PX: Final = 1e-9
 """The sandbox searches for prices: of a position with no cash leg it finds the last digits of a zero."""
-Seen = list[tuple[float, float]]
 
 
 def known_holders(truth: pl.DataFrame, most: int, seed: int) -> list[str]:
@@ -48,19 +59,38 @@ def known_holders(truth: pl.DataFrame, most: int, seed: int) -> list[str]:
     )
 
 
-def timed_read(served: SandboxServer, store: Store, listed: list[str]) -> tuple[CoinRead, Seen]:
-    """What was read, and (minutes, USD known) after each part."""
-    seen, started_s = list[tuple[float, float]](), time.monotonic()
+@dataclass
+class Timed:
+    """`seen`: (minutes, USD known) after each part; `reader_s` of processor time, the node's own left out."""
 
-    def on_part(positions: pl.DataFrame, asked: int) -> None:
-        before = seen[-1][1] if seen else 0.0
-        seen.append(((time.monotonic() - started_s) / 60, before + float(positions["notional_usd"].sum())))
+    seen: list[tuple[float, float]] = field(default_factory=list)
+    reader_s: float = 0.0
+    node_s: float = 0.0
 
-    async def run() -> CoinRead:
+    async def read(self, served: SandboxServer, store: Store, listed: list[str]) -> CoinRead:
+        clock = asyncio.get_running_loop().time
+        started_s, before_s = clock(), time.thread_time()
+
+        def on_part(positions: pl.DataFrame, asked: int) -> None:
+            known = self.seen[-1][1] if self.seen else 0.0
+            self.seen.append(((clock() - started_s) / 60, known + float(positions["notional_usd"].sum())))
+
         async with InfoClient(served.base_url, Budget(960)) as info:
-            return await read_coin(store, COIN, listed, EvmEndpoint(served.evm_url), info, on_part=on_part)
+            read = await read_coin(store, COIN, listed, EvmEndpoint(served.evm_url), info, on_part=on_part)
+        self.reader_s = time.thread_time() - before_s - self.node_s
+        return read
 
-    return asyncio.run(run()), seen
+    def of_node(self, work: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """`work`, its processor time counted as the node's."""
+
+        def counted(body: Any) -> Any:
+            began_s = time.thread_time()
+            try:
+                return work(body)
+            finally:
+                self.node_s += time.thread_time() - began_s
+
+        return counted
 
 
 def compared(store: Store, truth: pl.DataFrame) -> str:
@@ -85,30 +115,59 @@ def compared(store: Store, truth: pl.DataFrame) -> str:
     )
 
 
-def main(seed: int, holders: int) -> None:
+async def on_virtual_clock(
+    market: Market, faults: Faults, work: Callable[[SandboxServer, Timed], Awaitable[CoinRead]]
+) -> tuple[CoinRead, Timed, SandboxServer]:
+    timed = Timed()
+    async with serving(market, weight_per_minute=1200, faults=faults) as served:
+        prepare(served)
+        served._evm.answer = timed.of_node(served._evm.answer)  # type: ignore[method-assign]
+        return await work(served, timed), timed, served
+
+
+def prepare(served: SandboxServer) -> None:
+    served.evm_node.gas_cap = GAS_CAP
+    served._info.book.clearinghouse(
+        served.market.addresses[0], ""
+    )  # all prices are worked out at the first question
+
+
+def main(seed: int, holders: int, clock: str) -> None:
     spec = MarketSpec(seed=seed, accounts=int(holders / HOLDING), days=1, cex_accounts=10, step_minutes=60)
+    market, faults = market_of(spec), Faults(delay_s=ANSWER_S, delay_spread_s=ANSWER_S)
+    truth = true_positions(market)
+    listed = known_holders(truth, holders, seed)
     with (
-        serving_in_thread(market_of(spec), weight_per_minute=1200) as served,
         tempfile.TemporaryDirectory() as folder,
         Store.open(Settings(data_dir=Path(folder))) as store,
     ):
-        served.evm_node.gas_cap = GAS_CAP
-        truth = served.true_positions()
-        listed = known_holders(truth, holders, seed)
-        served._info.book.clearinghouse(
-            listed[0], ""
-        )  # the sandbox works out all prices at the first question
-        read, seen = timed_read(served, store, listed)
-        whole = seen[-1][1]
-        half = next(minutes for minutes, usd in seen if usd >= 0.5 * whole)
-        first = next((usd for minutes, usd in reversed(seen) if minutes <= 1.0), 0.0)
-        sys.stdout.write(
-            "\n".join(read.report.describe()[:3])
-            + f"\nseed {seed}: {len(listed):,} holders of something in {seen[-1][0]:.2f} minutes; half of the notional "
-            f"after {half:.2f}, {first / whole:.0%} in the first; {served.count_429} answers of 429\n"
-            f"{compared(store, truth)}\n"
-        )
+
+        def work(served: SandboxServer, timed: Timed) -> Awaitable[CoinRead]:
+            return timed.read(served, store, listed)
+
+        if clock == "virtual":
+            read, timed, served = virtual_clock.run(on_virtual_clock(market, faults, work))
+        else:
+            timed = Timed()
+            with serving_in_thread(market, weight_per_minute=1200, faults=faults) as served:
+                prepare(served)
+                read = asyncio.run(timed.read(served, store, listed))
+        say(read, timed, served, f"seed {seed}, {clock} clock: {len(listed):,} holders of something")
+        sys.stdout.write(f"{compared(store, truth)}\n")
+
+
+def say(read: CoinRead, timed: Timed, served: SandboxServer, what: str) -> None:
+    whole, requests = timed.seen[-1][1], served.requests["/evm"]
+    half = next(minutes for minutes, usd in timed.seen if usd >= 0.5 * whole)
+    first = next((usd for minutes, usd in reversed(timed.seen) if minutes <= 1.0), 0.0)
+    sys.stdout.write(
+        "\n".join(read.report.describe()[:3])
+        + f"\n{what} in {timed.seen[-1][0]:.2f} minutes, {requests / EVM_PER_MINUTE:.2f} of them the limit's for "
+        f"{requests} requests; processor time of the reader {timed.reader_s:.1f} s; half of the notional after "
+        f"{half:.2f}, {first / whole:.0%} in the first; {served.count_429} answers of 429\n"
+    )
 
 
 if __name__ == "__main__":
-    main(*(int(value) for value in [*sys.argv[1:], *("31", "60000")[len(sys.argv) - 1 :]]))
+    given = [*sys.argv[1:], *("31", "60000", "virtual")[len(sys.argv) - 1 :]]
+    main(int(given[0]), int(given[1]), given[2])

@@ -150,12 +150,13 @@ def index_sweep(
 @index_app.command("find")
 def index_find(
     exchange: Exchange,
+    evm: Evm,
     out: JsonOut,
     sources: Annotated[
         str | None,
         typer.Option(
-            help="Comma separated: leaderboard, vaults, sub-accounts, recent-trades, liquidations; "
-            "default all but sub-accounts."
+            help="Comma separated: leaderboard, vaults, sub-accounts, referrals, recent-trades, liquidations, "
+            "deposits; default: those that cost little, deposits where HyperEVM is asked."
         ),
     ] = None,
     addresses: Annotated[
@@ -166,14 +167,17 @@ def index_find(
     """Find accounts and write them into the address book; each source with its yield and cost."""
     from liqtruth.indexer.discovery.find import DEFAULT_SOURCES, find, stats_host
 
+    node = evm.endpoint(exchange)
+    usual = DEFAULT_SOURCES if node is None else (*DEFAULT_SOURCES, "deposits")
     with opened_store() as store:
         report = find(
             store,
             exchange.url,
             stats_url or stats_host(exchange.base_url),
-            split_names(sources) if sources else DEFAULT_SOURCES,
+            split_names(sources) if sources else usual,
             files=addresses or (),
             weight_per_minute=exchange.budget,
+            evm=node,
         )
     show(report, out)
     report.raise_if_partly()
@@ -191,7 +195,8 @@ def index_size(
     dex: Dexes = "all",
 ) -> None:
     """Size accounts through HyperEVM: how much each holds in every dex, hundreds of accounts a request."""
-    from liqtruth.indexer.evm.sized import known_addresses, size_through
+    from liqtruth.indexer.discovery.known_accounts import known_addresses
+    from liqtruth.indexer.evm.sized import size_through
 
     endpoint = evm.endpoint(exchange, beside=True)
     assert endpoint is not None

@@ -122,7 +122,10 @@ def _sums(values: FloatArray, first: IntArray) -> FloatArray:
     for group in np.flatnonzero(count > STEPS):
         so_far, gone = float(total[group]), float(lost[group])
         for value in values[first[group] + STEPS : first[group] + count[group]].tolist():
-            so_far, gone = _added(so_far, gone, value)
+            value -= gone  # as `_added`, without a call for each
+            summed = so_far + value
+            gone = (summed - so_far) - value
+            so_far = summed
         total[group] = so_far
     return total
 

@@ -214,8 +214,8 @@ class SandboxServer:
             if sockets is not self.sockets and self.misbehaviour.meets_a_redirect():
                 return moved(request, SERVER_NAME)
             return await sockets.handle(request, {"Server": SERVER_NAME})
-        if self.faults.delay_s > 0:
-            await asyncio.sleep(self.faults.delay_s)
+        if (delay_s := self.faults.next_delay_s()) > 0:
+            await asyncio.sleep(delay_s)
         status, body = await self._answer(request)
         fault = self.faults.next()
         if fault is not None:

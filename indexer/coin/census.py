@@ -27,7 +27,9 @@ from liqtruth.indexer.evm.sizing import EvmEndpoint, SizesRefused, numbers_of
 from liqtruth.indexer.frames import POSITIONS, conform, empty
 from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
+from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import AccountReading, positions_frame
 from liqtruth.indexer.positions.intervals import DATASET, stored_intervals
 from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
@@ -171,6 +173,11 @@ class _Census:
         self.asked += len(part.asked)
         return positions
 
+    def of_accounts(self, readings: Sequence[AccountReading]) -> pl.DataFrame:
+        """Positions in the coin that the info endpoint read."""
+        positions = positions_frame(readings).filter(coin=self.perp.coin)
+        return reconcile(positions, {self.dex: self.tables})
+
     def _solved(self, held: pl.DataFrame) -> pl.DataFrame:
         kinds = KINDS if self.agreed is None else self.agreed.kinds
         return positions_of(held, self.perp.coin, self.dex, self.tables, self.source, kinds)
@@ -184,11 +191,13 @@ async def read_coin(
     info: InfoClient,
     *,
     on_part: Callable[[pl.DataFrame, int], None] = lambda positions, asked: None,
+    meanwhile: Callable[[], Sequence[AccountReading]] = tuple,
     stop: asyncio.Event | None = None,
 ) -> CoinRead:
     """Read `coin` of `addresses`, in their order, and of whoever was known to hold it; store it as a census.
 
-    `on_part` gets positions as they come, with how many accounts were asked for them. Who was not asked before `stop`,
+    `on_part` gets positions as they come, with how many accounts were asked for them; `meanwhile` gives at the end what
+    the info endpoint read of accounts that `on_part` got, which stands instead. Who was not asked before `stop`,
     or before the node was gone, stands as before. Raises `SourceUnreachable` where a door does not answer or the node
     lags, `SizesRefused` where positions are not the info endpoint's, `UnknownCoin`. Costs a weight of 20, 20 more for a
     coin of another dex than the main one, and 2 for each account compared.
@@ -218,17 +227,16 @@ async def read_coin(
         )
         reader = BatchReader(client)
         try:
-            async for part in read_holders(client, reader, perp, asked, info.ahead_s):
+            async for part in read_holders(client, reader, perp, asked, info.ahead_s, stop):
                 on_part(await census.take(part, info), len(part.asked))
-                if stop is not None and stop.is_set():
-                    break
         except SourceUnreachable as error:
             if not census.asked:
                 raise
             census.problems.append(str(error))
+    later = [reading for reading in meanwhile() if reading.dex == dex]
     not_asked = [*census.unread, *asked[census.asked :]]
     ended = datetime.fromtimestamp(await exchange_time_s(info), UTC)
-    read = _stored(store, census, not_asked, ended)
+    read = _stored(store, census, not_asked, later, ended)
     report = _report(
         read, census, asked, len(not_asked), reader, budget.requests, time.monotonic() - started_s
     )
@@ -250,16 +258,23 @@ class _Stored:
     intervals: pl.DataFrame
 
 
-def _stored(store: Store, census: _Census, not_asked: Sequence[str], now: datetime) -> _Stored:
-    """The census with what stands of before, and the market of its moment."""
+def _stored(
+    store: Store,
+    census: _Census,
+    not_asked: Sequence[str],
+    later: Sequence[AccountReading],
+    now: datetime,
+) -> _Stored:
+    """The census with what stands of before and what was read `later`, and the market of its moment."""
     read = pl.concat([empty(POSITIONS), *census.positions])
+    read = read.filter(~pl.col("address").is_in([reading.address for reading in later]))
     read = read.with_columns(as_of=pl.min_horizontal("as_of", pl.lit(now, POSITIONS["as_of"])))
     stands = still_as_read(read, census.known.filter(pl.col("as_of") >= now - FRESH))
     not_read = census.known.filter(pl.col("address").is_in(list(not_asked)))
     fresh = read.join(stands, on="address", how="anti", maintain_order="left")
     held = pl.concat([empty(HELD), *census.held]).join(fresh, on="address", how="semi", maintain_order="left")
     intervals = pl.concat([intervals_of(held, fresh, census.tables), stored_intervals(store, not_read)])
-    fresh = with_first_sight(fresh, census.known, census.known)
+    fresh = with_first_sight(pl.concat([fresh, census.of_accounts(later)]), census.known, census.known)
     positions = pl.concat([fresh, stands, conform(not_read, POSITIONS)])
     coin = census.perp.coin
     reading = Reading(

@@ -6,18 +6,27 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import msgspec
+import polars as pl
+
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.errors import ImportRefused
+from liqtruth.storage.files.tabular import read_table
 
 ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}")
-COLUMNS: Final = ("address", "addr", "user", "ethaddress")
+COLUMNS: Final = ("address", "addr", "user", "ethaddress", "wallet", "trader", "account")
+TABLES: Final = (".parquet", ".json", ".jsonl", ".ndjson")
 
 
 def read_addresses(path: Path) -> list[str]:
-    """Addresses in lower case, each once, in the file's order; `#` begins a comment.
+    """Addresses in lower case, each once, in the file's order: one a line, a column of a CSV, Parquet or JSON table as
+    other tools export them, or a JSON list; `#` begins a comment.
 
     Raises `BadInput` naming the line and the value for anything that is no address, and for an empty list.
     """
+    if path.suffix.lower() in TABLES:
+        return _of_table(path)
     try:
         text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError:
@@ -28,6 +37,33 @@ def read_addresses(path: Path) -> list[str]:
     if not addresses:
         raise BadInput(f"{path}: no addresses in it; write one a line, 0x and 40 hexadecimal digits")
     return addresses
+
+
+def _of_table(path: Path) -> list[str]:
+    values = _of_json_list(path) if path.suffix.lower() == ".json" else None
+    if values is None:
+        table = read_table(path)
+        column = next((name for name in table.columns if name.lower().replace("_", "") in COLUMNS), None)
+        if column is None:
+            raise BadInput(f"{path}: no column of {', '.join(COLUMNS)} among {', '.join(table.columns[:12])}")
+        if table[column].dtype.is_nested():
+            raise BadInput(f"{path}: the cells of {column} are no addresses")
+        values = table[column].cast(pl.String).drop_nulls().to_list()
+    folded = dict.fromkeys(value.strip().lower() for value in values)
+    for value in folded:
+        if not ADDRESS.fullmatch(value):
+            raise BadInput(f"{path}: {value!r} is no address (0x and 40 hexadecimal digits)")
+    if not folded:
+        raise BadInput(f"{path}: no addresses in it")
+    return list(folded)
+
+
+def _of_json_list(path: Path) -> list[str] | None:
+    """The texts of a list of texts; null for any other document, and for what cannot be read."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=list[str])
+    except (OSError, *NOT_DECODED):
+        return None
 
 
 def _addresses(path: Path, lines: Sequence[str]) -> Iterator[str]:

@@ -15,6 +15,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
 from liqtruth.heatmap.text import usd
 from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.discovery.address_book import label, remember
+from liqtruth.indexer.discovery.on_chain import deposits, with_accounts
 from liqtruth.indexer.discovery.sources import (
     STATS_URL,
     Found,
@@ -22,9 +23,11 @@ from liqtruth.indexer.discovery.sources import (
     liquidated,
     listed,
     recent_trades,
+    referrals,
     sub_accounts,
     vaults,
 )
+from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, largest_markets
@@ -32,9 +35,19 @@ from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.store import Store
 
-SOURCES: Final = ("leaderboard", "vaults", "sub-accounts", "recent-trades", "liquidations")
+SOURCES: Final = (
+    "leaderboard",
+    "vaults",
+    "sub-accounts",
+    "referrals",
+    "recent-trades",
+    "liquidations",
+    "deposits",
+)
 DEFAULT_SOURCES: Final = ("leaderboard", "vaults", "recent-trades", "liquidations")
 MOST_MASTERS: Final = 50
+MOST_REFERRALS: Final = 100
+"""Users who are asked after, a weight of 20 each."""
 MOST_COINS: Final = 50
 
 
@@ -126,16 +139,20 @@ def find(
     *,
     files: Sequence[Path] = (),
     weight_per_minute: float | None = 960,
+    evm: EvmEndpoint | None = None,
 ) -> FindReport:
     """Ask `sources` one after another and write down whom they met; raises `BadInput` for another name or no address.
 
-    Sub-accounts are asked for the largest known masters, recent trades for the largest markets.
+    Sub-accounts and referrals are asked for the largest known accounts, recent trades for the largest markets. Where
+    `evm` is given, addresses of files are left out that have no account on HyperCore; deposits need it.
     """
     for name in sources:
         if name not in SOURCES:
             raise BadInput(f"no source {name!r}; there are {', '.join(SOURCES)}")
+    if "deposits" in sources and evm is None:
+        raise BadInput("deposits are read through HyperEVM: give its node by --evm-url")
     shown_url(stats_url)
-    discovery = asyncio.run(_find(store, base_url, stats_url, sources, files, weight_per_minute))
+    discovery = asyncio.run(_find(store, base_url, stats_url, sources, files, weight_per_minute, evm))
     return FindReport(discovery, tuple(known_accounts.yields(store).to_dicts()))
 
 
@@ -146,6 +163,7 @@ async def _find(
     sources: Sequence[str],
     files: Sequence[Path],
     weight_per_minute: float | None,
+    evm: EvmEndpoint | None,
 ) -> Discovery:
     timeout_s = store.settings.request_timeout_s
     budget = Budget.shared(weight_per_minute, base_url, store.settings.data_dir)
@@ -154,12 +172,23 @@ async def _find(
             "leaderboard": lambda: leaderboard(stats_url),
             "vaults": lambda: vaults(client, stats_url),
             "sub-accounts": lambda: sub_accounts(client, _largest(store)),
+            "referrals": lambda: referrals(client, _largest(store), MOST_REFERRALS),
             "recent-trades": lambda: _recent(client),
             "liquidations": lambda: liquidated(_liquidations(store)),
+            "deposits": lambda: _deposits(store, evm),
         }
         asked: list[tuple[str, Callable[[], Awaitable[Found]]]] = [(name, made[name]) for name in sources]
-        asked += [(path.name, partial(listed, path)) for path in files]
+        asked += [(path.name, partial(_with_account, store, evm, path)) for path in files]
         return await discover(store, asked, datetime.now(UTC))
+
+
+async def _deposits(store: Store, evm: EvmEndpoint | None) -> Found:
+    assert evm is not None
+    return await deposits(store, evm)
+
+
+async def _with_account(store: Store, evm: EvmEndpoint | None, path: Path) -> Found:
+    return await with_accounts(store, evm, await listed(path))
 
 
 async def _recent(client: InfoClient) -> Found:

@@ -1,9 +1,13 @@
 """Who is known: what the address book (`indexer.discovery.address_book`) has, for readers."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 import polars as pl
 
+from liqtruth.heatmap.errors import MissingData
+from liqtruth.indexer.discovery.address_lists import read_addresses
 from liqtruth.indexer.frames import MOMENT, Schema
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
@@ -46,3 +50,13 @@ def yields(store: Store) -> pl.DataFrame:
     """
     with store.database.asking() as asked:
         return asked.frame(YIELDS, sql, venue=VENUE)
+
+
+def known_addresses(store: Store, files: Sequence[Path] | None) -> list[str]:
+    """Those of the files, else everyone in the address book; raises `MissingData` where that is empty."""
+    listed = [address for path in files or () for address in read_addresses(path)] or book(store)[
+        "address"
+    ].to_list()
+    if not listed:
+        raise MissingData("no account is known; find some with `liqtruth index find`, or give --addresses")
+    return listed

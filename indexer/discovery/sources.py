@@ -2,9 +2,9 @@
 
 A source that fails never stops the others, and a source of many requests keeps what the others brought. Costs differ by
 far: the leaderboard and the list of vaults come from another host and cost no weight; a vault's depositors, a master's
-sub-accounts and a coin's recent trades cost 20 a request, so their callers say how many. Undocumented by the exchange
-and taken as readers of it describe them: leaderboard, list of vaults, recent trades. A row without an address is
-counted, never guessed. Source: Hyperliquid docs, "Info endpoint"; nktkas/hyperliquid.
+sub-accounts, whom somebody referred and a coin's recent trades cost 20 a request, so their callers say how many.
+Undocumented by the exchange and taken as readers of it describe them: leaderboard, list of vaults, recent trades. A row
+without an address is counted, never guessed. Source: Hyperliquid docs, "Info endpoint"; nktkas/hyperliquid.
 """
 
 import asyncio
@@ -67,6 +67,27 @@ class _SubAccount(Payload, frozen=True):
     master: str
 
 
+class _Referrer(Payload, frozen=True):
+    referrer: str
+
+
+class _Referred(Payload, frozen=True):
+    user: str
+
+
+class _Referrals(Payload, frozen=True):
+    referral_states: tuple[_Referred, ...] = ()
+
+
+class _ReferrerState(Payload, frozen=True):
+    data: _Referrals | None = None
+
+
+class _Referral(Payload, frozen=True):
+    referred_by: _Referrer | None = None
+    referrer_state: _ReferrerState | None = None
+
+
 class _Follower(Payload, frozen=True):
     user: str
 
@@ -102,6 +123,7 @@ _leaderboard = ItemDecoder[_Leaderboard]("leaderboard", _Leaderboard, {"leaderbo
 _sub_accounts = ItemDecoder[list[_SubAccount] | None](
     "subAccounts", list[_SubAccount] | None, {"": _SubAccount}
 )
+_referral = ItemDecoder[_Referral]("referral", _Referral, {})
 _vault_details = ItemDecoder[_VaultDetails | None](
     "vaultDetails", _VaultDetails | None, {"followers": _Follower}
 )
@@ -114,7 +136,8 @@ _vaults = ItemDecoder[list[_ListedVault]](
 class Found:
     """What one source brought: addresses in lower case, each once; requests and weight without repeated attempts.
 
-    `leaders` (`LEADERS`) is the leaderboard's own; `problems` says what could not be had.
+    `leaders` (`LEADERS`) is the leaderboard's own; `problems` says what could not be had; `absent` addresses have no
+    account on HyperCore and were left out.
     """
 
     source: str
@@ -125,6 +148,7 @@ class Found:
     labels: tuple[Label, ...] = ()
     problems: tuple[str, ...] = ()
     leaders: pl.DataFrame | None = None
+    absent: int = 0
 
     def describe(self, new: int | None = None) -> str:
         """One line: how many, how many of them new, at what cost, what went wrong."""
@@ -132,7 +156,8 @@ class Found:
         cost = f"{self.requests:,} requests, weight {self.weight:,}, {self.seconds:.1f} s"
         wrong = f"; {self.problems[0]}" if self.problems else ""
         more = f" and {len(self.problems) - 1:,} more" if len(self.problems) > 1 else ""
-        return f"{self.source}: {len(self.addresses):,} addresses{fresh}; {cost}{wrong}{more}"
+        absent = f"; {self.absent:,} without an account left out" if self.absent else ""
+        return f"{self.source}: {len(self.addresses):,} addresses{fresh}; {cost}{absent}{wrong}{more}"
 
 
 @dataclass
@@ -241,6 +266,33 @@ async def _note_children(search: _Search, master: str) -> None:
     for child in await search.ask(_sub_accounts, "subAccounts", user=master) or ():
         search.meet([child.sub_account_user])
         search.call(child.sub_account_user, "sub-account", child.master)
+
+
+async def referrals(client: InfoClient, users: Sequence[str], most: int) -> Found:
+    """Who referred `users` and whom they referred, then the same of those found, until `most` were asked after: who
+    refers many comes first. 20 weight each."""
+    search = _Search("referral", client)
+    asked, waiting = dict[str, None](), dict.fromkeys(map(str.lower, users))
+    while waiting and len(asked) < most:
+        now = list(waiting)[: most - len(asked)]
+        asked |= dict.fromkeys(now)
+        met = await asyncio.gather(*(_note_referrals(search, user) for user in now))
+        above = dict.fromkeys(one for referrers, _ in met for one in referrers)
+        below = dict.fromkeys(one for _, referred in met for one in referred)
+        waiting = {one: None for one in (*above, *waiting, *below) if one not in asked}
+    return search.found()
+
+
+async def _note_referrals(search: _Search, user: str) -> tuple[list[str], list[str]]:
+    """Who referred the user (at most one), and whom the user referred."""
+    answer = await search.ask(_referral, "referral", user=user)
+    if answer is None:
+        return [], []
+    above = [] if answer.referred_by is None else [answer.referred_by.referrer.lower()]
+    state = None if answer.referrer_state is None else answer.referrer_state.data
+    below = [] if state is None else [one.user.lower() for one in state.referral_states]
+    search.meet([*above, *below])
+    return above, below
 
 
 async def recent_trades(client: InfoClient, coins: Sequence[str]) -> Found:

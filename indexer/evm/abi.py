@@ -38,6 +38,8 @@ ACCOUNT_MARGIN_SUMMARY: Final = Precompile(0x80F, (True, False, False, True))
 MARK_PX: Final = Precompile(0x806, (False,))
 """In 10^-(6 - szDecimals) USD, of a perp."""
 PERP_ASSET_INFO: Final = 0x80A
+CORE_USER_EXISTS: Final = Precompile(0x810, (False,))
+"""Whether an address has an account on HyperCore."""
 
 
 class BrokenAnswer(Exception):

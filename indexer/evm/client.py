@@ -45,6 +45,14 @@ STALE_S: Final = 30.0
 TOO_LARGE: Final = 413
 LIMITED: Final = -32005
 """JSON-RPC's code for too many requests, as EIP-1474 has it."""
+BROKEN: Final = (
+    BrokenAnswer,
+    ValueError,
+    TypeError,
+    LookupError,
+    AttributeError,
+    msgspec.ValidationError,
+)
 LASTING: Final = (-32700, -32600, -32601)
 """Codes of what is refused whatever its size: no JSON, no request, no such method."""
 
@@ -59,6 +67,14 @@ class NodeBehind(SourceUnreachable):
     """The node does not follow the chain."""
 
     retryable = False
+
+
+class Log(msgspec.Struct, frozen=True):
+    """An event of a contract; `removed` where its block was given up again."""
+
+    address: str
+    topics: list[str]
+    removed: bool = False
 
 
 class _Error(msgspec.Struct):
@@ -132,6 +148,15 @@ class EvmClient:
         except SourceUnreachable:
             return None
 
+    async def block_number(self) -> int:
+        """Of the node's latest block."""
+        return await self._ask("eth_blockNumber", [], number)
+
+    async def logs(self, first: int, last: int, asked: dict[str, Any]) -> list[Log]:
+        """Events of these blocks, which the public node takes fifty of at most, that the filter lets through."""
+        wanted = {"fromBlock": hex(first), "toBlock": hex(last), **asked}
+        return await self._ask("eth_getLogs", [wanted], lambda rows: msgspec.convert(rows or [], list[Log]))
+
     async def check_current(self, now_s: float | None) -> None:
         """Raise `NodeBehind` for a node whose latest block is `STALE_S` older than the exchange's clock, `now_s`; where
         either is not known nothing is checked."""
@@ -162,7 +187,7 @@ class EvmClient:
             self._refuse(answer.error, method)
         try:
             return decode(answer.result or "")
-        except (BrokenAnswer, ValueError, TypeError, LookupError, AttributeError) as error:
+        except BROKEN as error:
             raise TransientError(f"an answer that cannot be decoded ({error})") from None
 
     def _check_status(self, sent: Answer, method: str) -> None:

@@ -9,6 +9,7 @@ Sizes are whole numbers of 10^-szDecimals, money of 1e-6 USD. What of that is no
 notional in all coins, which no position can exceed.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
@@ -39,7 +40,8 @@ PRICE_DIGITS: Final = 6
 """A mark has so many decimals less those of the size."""
 TOGETHER: Final = 2_000
 """Accounts whose positions are read before what backs them is, at first; each part is twice the one before, since the
-last batches of a part are not full."""
+last batches of a part are not full, up to `MOST_TOGETHER`, since only whole parts are put to use."""
+MOST_TOGETHER: Final = 8_000
 ROUNDED: Final = 2
 """Micro-dollars by which a notional may differ from size x mark."""
 
@@ -94,29 +96,38 @@ class Part(NamedTuple):
 
 
 async def read_holders(
-    client: EvmClient, reader: BatchReader, perp: Perp, addresses: Sequence[str], ahead_s: float = 0.0
+    client: EvmClient,
+    reader: BatchReader,
+    perp: Perp,
+    addresses: Sequence[str],
+    ahead_s: float = 0.0,
+    stop: asyncio.Event | None = None,
 ) -> AsyncIterator[Part]:
-    """Who of `addresses` holds the coin, part by part; the exchange's clock is `ahead_s` of ours.
+    """Who of `addresses` holds the coin, part by part; the exchange's clock is `ahead_s` of ours. Once `stop` is set no
+    request is made: who was not asked for by then is among the unread, or in no part.
 
     Raises `SourceUnreachable` where the node does not answer, `SizesRefused` where most positions exceed the notional
     of their account.
     """
     start, together = 0, TOGETHER
-    while start < len(addresses):
+    while start < len(addresses) and not (stop is not None and start and stop.is_set()):
         asked = addresses[start : start + together]
-        start, together = start + together, 2 * together
-        held, unread = await _positions(reader, perp, asked, ahead_s)
-        holdings = await _with_backing(reader, perp, held, ahead_s)
+        start, together = start + together, min(2 * together, MOST_TOGETHER)
+        ended = (
+            stop if start > together else None
+        )  # the first part is short, and tells whether units are as expected
+        held, unread = await _positions(reader, perp, asked, ahead_s, ended)
+        holdings = await _with_backing(reader, perp, held, ahead_s, ended)
         _check(holdings, client.shown_url)
         yield Part(holdings, asked, unread)
 
 
 async def _positions(
-    reader: BatchReader, perp: Perp, addresses: Sequence[str], ahead_s: float
+    reader: BatchReader, perp: Perp, addresses: Sequence[str], ahead_s: float, stop: asyncio.Event | None
 ) -> tuple[pl.DataFrame, list[str]]:
     who = address_words(list(addresses))
     asked = position_arguments(who, np.full(len(who), perp.number))
-    answers = await reader.read(POSITION_2, asked, once=[perp.mark])
+    answers = await reader.read(POSITION_2, asked, stop=stop, once=[perp.mark])
     lots, entry, raw, leverage, isolated = answers.values.T
     frame = pl.DataFrame(
         {
@@ -145,12 +156,14 @@ def _seen(answers: Answers, perp: Perp, ahead_s: float) -> dict[str, pl.Series]:
     }
 
 
-async def _with_backing(reader: BatchReader, perp: Perp, held: pl.DataFrame, ahead_s: float) -> pl.DataFrame:
+async def _with_backing(
+    reader: BatchReader, perp: Perp, held: pl.DataFrame, ahead_s: float, stop: asyncio.Event | None
+) -> pl.DataFrame:
     """`HOLDINGS`: of cross positions also what their account has, mark and moment those of that."""
     cross = held.filter(~pl.col("is_isolated"))
     who = address_words(cross["address"].to_list()) if cross.height else np.zeros((0, 32), np.uint8)
     asked = summary_arguments(perp.dex_number, who)
-    answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, asked, once=[perp.mark])
+    answers = await reader.read(ACCOUNT_MARGIN_SUMMARY, asked, stop=stop, once=[perp.mark])
     value, margin, notional, raw = (answers.values / MICRO).T
     lots = np.rint(cross["szi"].to_numpy() * 10**perp.sz_decimals).astype(np.int64)
     alone = np.abs(np.abs(lots) * answers.once[:, 0] - answers.values[:, 2]) <= ROUNDED

@@ -5,14 +5,11 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Final, Literal
 
 import polars as pl
 
-from liqtruth.heatmap.errors import LiqtruthError, MissingData
-from liqtruth.indexer.discovery.address_lists import read_addresses
-from liqtruth.indexer.discovery.known_accounts import book
+from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.evm.sizing import DATASET, SIZES, EvmEndpoint, SizeReport, size
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, find_dexes
@@ -36,16 +33,6 @@ class SizedFirst:
         if self.report is None:
             return [f"not sized through HyperEVM: {self.problem}"]
         return self.report.describe()[:1]
-
-
-def known_addresses(store: Store, files: Sequence[Path] | None) -> list[str]:
-    """Those of the files, else everyone in the address book; raises `MissingData` where that is empty."""
-    listed = [address for path in files or () for address in read_addresses(path)] or book(store)[
-        "address"
-    ].to_list()
-    if not listed:
-        raise MissingData("no account is known; find some with `liqtruth index find`, or give --addresses")
-    return listed
 
 
 def size_through(

@@ -13,7 +13,7 @@ well, and where the two differ no size is stored.
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -49,6 +49,8 @@ SIZES: Final[Schema] = {
 MICRO: Final = 1e6
 TOGETHER: Final = 4_000
 """Accounts that are stored together: a dozen seconds at the public limit."""
+FIRST_TOGETHER: Final = 500
+"""The first ones, so that reading by size begins after two seconds; each part is twice the one before."""
 ROOM: Final = 4_000
 """Reads, in all dexes of builders together, of accounts that have nothing in the main one."""
 TURN_S: Final = 300.0
@@ -166,12 +168,11 @@ async def size(
         for place, dex in enumerate(ordered):
             room = ROOM // max(len(met), 1)
             ours = could_hold(listed, pl.concat(frames), met[dex], info.now_s, room) if dex in met else listed
-            for start in range(0, len(ours), TOGETHER):
-                part = ours[start : start + TOGETHER]
+            for start, part in parts_of(ours):
                 done = place * len(listed) + start
                 answers = await reader.read(
                     ACCOUNT_MARGIN_SUMMARY,
-                    summary_arguments(numbers[dex], address_words(part)),
+                    summary_arguments(numbers[dex], address_words(list(part))),
                     lambda count, done=done: on_progress(done + count),  # type: ignore[misc]
                     stop,
                 )
@@ -203,6 +204,14 @@ async def size(
             seconds=time.monotonic() - started_s,
             largest=largest.head(SHOWN).select("address", "dex", "notional_usd", "raw_usd").to_dicts(),
         )
+
+
+def parts_of(addresses: Sequence[str]) -> Iterator[tuple[int, Sequence[str]]]:
+    """Where each part begins, and the accounts in it."""
+    start, together = 0, FIRST_TOGETHER
+    while start < len(addresses):
+        yield start, addresses[start : start + together]
+        start, together = start + together, min(2 * together, TOGETHER)
 
 
 def could_hold(

@@ -24,14 +24,14 @@ import stamina.instrumentation
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.storage.net.answers import shown_url
-from liqtruth.storage.net.pace import LATE_SHARE, Pace
+from liqtruth.storage.net.pace import SOON_S, Pace, Place
 
 T = TypeVar("T")
 USUAL_WEIGHT_PER_MINUTE: Final = 960
 WINDOW_S: Final = 60.0
 FOLDER: Final = "pace"
-SOON_S: Final = 0.002
-LATE_TRIES: Final = 3
+MOST_TRIES: Final = 50
+"""For a line that others have: who gives a place back in vain leaves it to be given back by itself."""
 
 DEFAULT_WEIGHT: Final = 20
 WEIGHTS: Final[Mapping[str, int]] = {
@@ -73,8 +73,9 @@ def weight_of(request_type: str, items: int = 0) -> int:
 class Budget:
     """Weight that may still be spent; shared by all clients of one address in this process, and by others of `line`.
 
-    In any `window_s` at most `weight_per_minute` is let through, and one request that is heavier than a fortieth of it
-    (None or 0: no limit, and nothing is shared).
+    In any `window_s` at most `weight_per_minute` arrives, however long requests take to arrive (None or 0: no limit,
+    and nothing is shared). Weight that only an answer shows (`charge`) is counted when it is known. Moments are those
+    of the running loop.
     """
 
     def __init__(
@@ -86,8 +87,8 @@ class Budget:
         self.refused = 0
         self._window_s = window_s
         self._turn = asyncio.Lock()
-        shared = [] if line is None or self.weight_per_minute is None else [Pace(line)]
-        self._paces = [Pace(), *shared]
+        shared = [] if line is None or self.weight_per_minute is None else [Pace(line, _now_s)]
+        self._paces = [Pace(clock=_now_s), *shared]
 
     @classmethod
     def shared(
@@ -104,15 +105,17 @@ class Budget:
 
     @asynccontextmanager
     async def spend(self, weight: int) -> AsyncIterator[None]:
-        """Wait until `weight` may be spent, and count it."""
-        await self._pay(weight)
+        """Wait until `weight` may be spent, and count it; the block ends with the answer. What raises may still be on
+        its way, and keeps its place for longest."""
+        places = await self._pay(weight)
         await self._wait_while_held()
         self.requests += 1
         yield
+        await self._answered(places)
 
     async def charge(self, weight: int) -> None:
         """Count weight that only the answer shows; the next request waits for it."""
-        await self._pay(weight)
+        await self._answered(await self._pay(weight))
 
     def hold(self, seconds: float) -> None:
         """The exchange answered 429: nobody asks again for so long."""
@@ -120,32 +123,29 @@ class Budget:
         for pace in self._paces:
             pace.hold(seconds)
 
-    async def _pay(self, weight: int) -> None:
-        """One caller at a time, so that a process has one place reserved at most."""
+    async def _pay(self, weight: int) -> list[tuple[Pace, Place]]:
+        """One caller at a time, first come, first served."""
         self.spent += weight
         limit = self.weight_per_minute
         if limit is None or weight <= 0:
-            return
+            return []
         async with self._turn:
-            for pace in self._paces:
-                await self._pass(pace, weight, limit)
+            return [(pace, await self._taken(pace, weight, limit)) for pace in self._paces]
 
-    async def _pass(self, pace: Pace, weight: int, limit: float) -> None:
-        """Wait for a place on the line and use it; one that was slept through is left for another one."""
-        for _ in range(LATE_TRIES):
-            moment_s = await self._reserved(pace, weight, limit)
-            if (wait_s := moment_s - pace.clock()) > 0:
-                await asyncio.sleep(wait_s)
-            if pace.clock() - moment_s <= LATE_SHARE * self._window_s:
-                return
-
-    async def _reserved(self, pace: Pace, weight: int, limit: float) -> float:
+    async def _taken(self, pace: Pace, weight: int, limit: float) -> Place:
         for _ in count():
-            moment_s = pace.reserve(weight, limit, self._window_s)
-            if moment_s is not None:
-                return moment_s
-            await asyncio.sleep(SOON_S)  # another process has the line, for microseconds
+            place = pace.take(weight, limit, self._window_s)
+            if isinstance(place, Place):
+                return place
+            await asyncio.sleep(place)
         raise AssertionError
+
+    async def _answered(self, places: list[tuple[Pace, Place]]) -> None:
+        for pace, place in places:
+            for _ in range(MOST_TRIES):
+                if pace.answered(place, self._window_s):
+                    break
+                await asyncio.sleep(SOON_S)
 
     async def _wait_while_held(self) -> None:
         for _ in count():
@@ -153,6 +153,10 @@ class Budget:
             if blocked_s <= 0:
                 return
             await asyncio.sleep(blocked_s)
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _name(base_url: str) -> str:

@@ -7,7 +7,7 @@ is remembered is read again, after the others, as if nothing were.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -23,6 +23,7 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.accounts import AccountReading, account_mode, accounts_frame, positions_frame
 from liqtruth.indexer.positions.remembered import RememberedMode, doubted, reads_of, spot_needed
 from liqtruth.indexer.sweep.batches import SweepParts
+from liqtruth.indexer.sweep.largest_first import LargestFirst
 
 BATCH_S: Final = 10.0
 FEWEST_FAILURES_IN_A_ROW: Final = 8
@@ -136,21 +137,20 @@ class Crawl:
         self._most_failures = max(FEWEST_FAILURES_IN_A_ROW, self.concurrency)
         self._by_dex = DexFailures()
 
-    async def run(self, addresses: Sequence[str]) -> None:
+    async def run(self, addresses: LargestFirst) -> None:
         """Read all; raises `SourceUnreachable` where the host is gone. What was read is stored either way."""
         await self._pass(addresses)
         self._lose(self._by_dex.silent(), {})
         while self.again and not self.stop.is_set():
             self._trusted = {}
             again, self.again = self.again, []
-            await self._pass(again)
+            await self._pass(LargestFirst(again))
 
-    async def _pass(self, addresses: Sequence[str]) -> None:
-        todo = iter(addresses)
+    async def _pass(self, todo: LargestFirst) -> None:
         try:
             async with asyncio.TaskGroup() as group:
                 workers = [
-                    group.create_task(self._work(todo)) for _ in range(min(self.concurrency, len(addresses)))
+                    group.create_task(self._work(todo)) for _ in range(min(self.concurrency, len(todo)))
                 ]
                 group.create_task(self._end_when_stopped(workers))
         except BaseExceptionGroup as group:
@@ -170,8 +170,8 @@ class Crawl:
         for worker in workers:
             worker.cancel()
 
-    async def _work(self, todo: Iterator[str]) -> None:
-        for address in todo:
+    async def _work(self, todo: LargestFirst) -> None:
+        async for address in todo:
             known = self._trusted.get(address)
             try:
                 readings = await read_account(

@@ -18,7 +18,7 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.levels import BySide
 from liqtruth.heatmap.text import format_duration, percent
 from liqtruth.indexer.coin.census import FRESH, CoinReport
@@ -32,6 +32,7 @@ from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.sweep.largest_first import LargestFirst
 from liqtruth.indexer.sweep.ranking import Ranked, dexes_of_coins, largest_first, ranked_by_evm
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
@@ -43,8 +44,8 @@ T = TypeVar("T")
 
 LEADERBOARD_MAY, VAULTS_MAY = 0.5, 0.25
 """Shares of the time after which a list that has not come is done without."""
-EVM_MAY: Final = 0.5
-"""Share of the time after which accounts that were not asked for through HyperEVM are ordered without."""
+SIZING_MAY: Final = 0.5
+"""Share of the time after which positions are asked for though not everyone is sized."""
 
 
 ENDS: Final = {
@@ -149,11 +150,17 @@ async def read_largest(
         with nullcontext(stop) if stop else on_signal() as asked, asked.calling(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
             fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
-            found = await _ranked(store, discovery, endpoint, sight, within_s)
-            ranked = [address for address in found.addresses if address not in fresh]
+            order = LargestFirst(_candidates(store, discovery, fresh), sizing=endpoint.evm is not None)
+            ranking = asyncio.create_task(_ranked(store, discovery, endpoint, sight, order, within_s))
+            if endpoint.evm is None:
+                await ranking
             if discovery is not None:
-                on_found(discovery, len(ranked))
-            swept = await _swept(store, ranked, endpoint, sight)
+                on_found(discovery, len(order))
+            try:
+                swept = await _swept(store, order, endpoint, sight)
+                found = await ranking
+            finally:
+                ranking.cancel()
     finally:
         timer.cancel()
     reason = ended[0] if ended else "coverage" if sight.stop.is_set() else "all"
@@ -166,7 +173,7 @@ async def read_largest(
         swept,
         shares,
         len(fresh),
-        len(ranked),
+        order.given + len(order),
         reason,
         found.sized,
         known,
@@ -175,21 +182,52 @@ async def read_largest(
     )
 
 
+def _candidates(store: Store, discovery: Discovery | None, fresh: set[str]) -> list[str]:
+    """Everyone who may have to be read, by what is expected of them."""
+    ranked = [] if discovery is None else largest_first(store, discovery)
+    return [address for address in ranked if address not in fresh]
+
+
 async def _ranked(
-    store: Store, discovery: Discovery | None, endpoint: Endpoint, sight: Sight, within_s: float
+    store: Store,
+    discovery: Discovery | None,
+    endpoint: Endpoint,
+    sight: Sight,
+    order: LargestFirst,
+    within_s: float,
 ) -> Ranked:
-    """Whom to read, largest first, by what HyperEVM says of the coins where that is had, else by what is expected."""
-    if discovery is None:
+    """Bring `order` into that of what HyperEVM says of the coins, part by part, where that is had."""
+    if discovery is None or endpoint.evm is None or not order:
+        order.settle(order.left)
         return Ranked([])
-    ranked = largest_first(store, discovery)
-    if endpoint.evm is None or not ranked:
-        return Ranked(ranked)
+
+    def note(positions: pl.DataFrame) -> None:
+        waiting = pl.col("status") == "unknown_collateral"
+        order.note("", positions.filter(waiting))
+        sight.know(positions.filter(~waiting))
+
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
-    async with InfoClient(endpoint.url, budget, timeout_s, 4, endpoint.patience) as client:
-        rank = partial(ranked_by_evm, store, discovery, endpoint.evm, client, dexes_of_coins(sight.coins))
-        found = await rank(sight.coins, within_s=EVM_MAY * within_s, stop=sight.stop)
-    sight.know(found.priced)
+    try:
+        async with InfoClient(endpoint.url, budget, timeout_s, 4, endpoint.patience) as client:
+            found = await ranked_by_evm(
+                store,
+                discovery,
+                endpoint.evm,
+                client,
+                dexes_of_coins(sight.coins),
+                sight.coins,
+                size_within_s=SIZING_MAY * within_s,
+                stop=sight.stop,
+                on_part=note,
+                meanwhile=lambda: sight.readings,
+            )
+        sight.know(found.priced)
+        order.settle(found.addresses)
+    except LiqtruthError as error:
+        return Ranked([], problem=str(error))
+    finally:
+        order.settle(order.left)
     return found
 
 
@@ -252,20 +290,21 @@ def _check_listed(coins: Sequence[str], answers: Mapping[str, DexAnswer]) -> Non
             raise UnknownCoin(f"no coin {coin!r} on the exchange; there are {near}")
 
 
-async def _swept(store: Store, ranked: Sequence[str], endpoint: Endpoint, sight: Sight) -> SweepReport | None:
+async def _swept(store: Store, order: LargestFirst, endpoint: Endpoint, sight: Sight) -> SweepReport | None:
     """Null where it ended before any account was read."""
-    if not ranked or sight.stop.is_set():
+    if not order or sight.stop.is_set():
         return None
     try:
         return await sweep(
             store,
-            ranked,
+            order.left,
             base_url=endpoint.url,
             dexes=dexes_of_coins(sight.coins),
             weight_per_minute=endpoint.weight_per_minute,
             concurrency=endpoint.concurrency,
             patience=endpoint.patience,
             sight=sight,
+            order=order,
         )
     except NothingStored:
         return None

@@ -2,11 +2,11 @@
 
 Where one coin is asked for, everyone's position in it is read at once; where there are several, everyone is sized first
 and the positions are those of whoever holds something. What can be solved needs no reading; of the rest the largest
-come first.
+come first, and are read as soon as they are known, while the positions of the others are asked for.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -18,10 +18,11 @@ from liqtruth.indexer.coin.census import CoinRead, CoinReport, read_coin
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior, hint_columns
-from liqtruth.indexer.evm.sized import RECENT, SizedFirst, ended_after, size_first, sized_notional
+from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.frames import POSITIONS, empty
 from liqtruth.indexer.info.client import MAIN, InfoClient, exchange_time_s
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.storage.store import Store
 
 
@@ -45,10 +46,13 @@ async def ranked_by_evm(
     dexes: Sequence[str],
     coins: Sequence[str],
     *,
-    within_s: float,
+    size_within_s: float,
     stop: asyncio.Event,
+    on_part: Callable[[pl.DataFrame], None],
+    meanwhile: Callable[[], Sequence[AccountReading]],
 ) -> Ranked:
-    """Whom to read of `coins`, which are in `dexes`; HyperEVM is asked for at most `within_s` and until `stop`.
+    """Whom to read of `coins`, which are in `dexes`; HyperEVM is asked until `stop`, for sizes at most `size_within_s`.
+    `on_part` gets positions (`POSITIONS`) as they come, `meanwhile` gives accounts that were read since.
 
     Where it cannot be asked, or shows something else than the info endpoint, the order is that of sizes in all coins,
     and where those are not had either, of what is expected.
@@ -56,17 +60,26 @@ async def ranked_by_evm(
     sized = None
     if len(coins) > 1:
         sized = await size_first(
-            store, largest_first(store, discovery), evm, info, dexes, within_s=within_s, stop=stop
+            store, largest_first(store, discovery), evm, info, dexes, within_s=size_within_s, stop=stop
         )
     ranked = largest_first(store, discovery, await _sizes(store, info, dexes))
     reads = list[CoinRead]()
     try:
-        async with ended_after(within_s, stop) as over:
-            for coin in coins:
-                reads.append(await read_coin(store, coin, ranked, evm, info, stop=over))
+        for coin in coins:
+            read = await read_coin(
+                store,
+                coin,
+                ranked,
+                evm,
+                info,
+                on_part=lambda positions, asked: on_part(positions),
+                meanwhile=meanwhile,
+                stop=stop,
+            )
+            reads.append(read)
     except LiqtruthError as error:
         if sized is None:
-            sized = await size_first(store, ranked, evm, info, dexes, within_s=within_s, stop=stop)
+            sized = await size_first(store, ranked, evm, info, dexes, within_s=size_within_s, stop=stop)
         known = await _sizes(store, info, dexes)
         return Ranked(largest_first(store, discovery, known), sized=sized, problem=str(error))
     return _of_reads(reads, sized)

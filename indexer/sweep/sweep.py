@@ -6,8 +6,10 @@ by a pool (`userAbstraction` would show it for 20). An account that cannot be re
 a row mean that the host is gone, and then the sweep stops and keeps what it has: the same call goes on from there.
 """
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,11 +17,11 @@ from typing import Final, Literal
 
 import polars as pl
 
-from liqtruth.heatmap.errors import SourceUnreachable
+from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.notes import Notes, note, sentence
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_lists import read_addresses
-from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
+from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
@@ -34,6 +36,7 @@ from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
+from liqtruth.indexer.sweep.largest_first import LargestFirst
 from liqtruth.indexer.sweep.report import Sight, SweepPlan, SweepReport, plan
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.records import Reading, Scope
@@ -64,6 +67,7 @@ async def sweep(
     mode_max_age_s: float = MODE_MAX_AGE_S,
     sight: Sight | None = None,
     evm: EvmEndpoint | None = None,
+    order: LargestFirst | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -71,7 +75,8 @@ async def sweep(
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
-    Where `evm` is given they are sized by it first, and read largest first.
+    Where `evm` is given they are sized by it meanwhile, and the largest known is read next.
+    `order` gives the accounts instead, as others are found to be larger or not to be read at all.
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -106,14 +111,14 @@ async def sweep(
             sight.begin(answers)
             crawl.on_read, crawl.stop = sight.take, sight.stop
         left = [address for address in listed if address not in parts.stored]
-        sized = None if evm is None or not left else await size_first(store, left, evm, client, names)
-        if sized is not None:
-            left = await _by_size(store, left, client, names)
-        broken = await _read_all(crawl, left)
+        if evm is None or not left:
+            broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
+        else:
+            broken, sized = await _sized_and_read(store, crawl, left, evm)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
-        if crawl.stop.is_set():
+        if crawl.stop.is_set() or not crawl.failed:
             raise NothingStored("no account was read before the sweep was ended")
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
@@ -122,6 +127,29 @@ async def sweep(
         report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()
     return report
+
+
+async def _sized_and_read(
+    store: Store, crawl: Crawl, addresses: Sequence[str], evm: EvmEndpoint
+) -> tuple[SourceUnreachable | None, SizedFirst | None]:
+    """Size the accounts and read them side by side; the error where the host was gone before the end."""
+    order, dexes = LargestFirst(addresses, sizing=True), list(crawl.tables)
+
+    async def sized() -> SizedFirst:
+        report = await size_first(
+            store, addresses, evm, crawl.client, dexes, stop=crawl.stop, on_sizes=order.note
+        )
+        with suppress(LiqtruthError):  # the rest is read in the order that was given
+            order.settle(await _by_size(store, order.left, crawl.client, dexes))
+        return report
+
+    sizing = asyncio.create_task(sized())
+    sizing.add_done_callback(lambda _: order.settle(order.left))
+    try:
+        broken = await _read_all(crawl, order)
+        return broken, None if broken is not None else await sizing
+    finally:
+        sizing.cancel()
 
 
 async def _by_size(
@@ -133,7 +161,7 @@ async def _by_size(
     return sorted(addresses, key=lambda address: -known.get(address, NOT_SIZED_USD))
 
 
-async def _read_all(crawl: Crawl, addresses: Sequence[str]) -> SourceUnreachable | None:
+async def _read_all(crawl: Crawl, addresses: LargestFirst) -> SourceUnreachable | None:
     """The error where the host was gone before the end."""
     try:
         await crawl.run(addresses)

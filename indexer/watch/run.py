@@ -2,6 +2,7 @@
 
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
 every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
+HyperEVM, where it is asked, shows every five minutes who deposited since.
 Meanwhile its counters can be served for Prometheus, on a loopback port of its own.
 """
 
@@ -23,7 +24,9 @@ from prometheus_client.registry import Collector
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.discovery import address_book, known_accounts
 from liqtruth.indexer.discovery.find import discover
+from liqtruth.indexer.discovery.on_chain import deposits
 from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
+from liqtruth.indexer.evm.deposits import Deposits
 from liqtruth.indexer.evm.sized import size_first
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Patience
@@ -206,15 +209,18 @@ async def _at_most(event: asyncio.Event, seconds: float) -> None:
 async def _find_again_and_again(
     watch: Watch, client: InfoClient, plan: WatchPlan, found: asyncio.Event
 ) -> None:
+    since = Deposits()
     while True:
         try:
             await whole(_find(watch, client, plan, watch.clock.now))
+            await _find_deposits(watch, plan, since)
             await _size(watch, client, plan, found.set)
         except FAULTS as error:
             watch.note_fault("finder", error)
         found.set()
         for _ in range(int(REDISCOVER_S / SIZE_AGAIN_S)):
             await asyncio.sleep(SIZE_AGAIN_S)
+            await _find_deposits(watch, plan, since)
             try:
                 await _size(watch, client, plan)
             except FAULTS as error:
@@ -229,6 +235,23 @@ async def _find(watch: Watch, client: InfoClient, plan: WatchPlan, now: datetime
         ("leaderboard", partial(leaderboard, plan.stats_url)),
         ("vault", partial(vaults, client, plan.stats_url, VAULT_DETAILS)),
     ]
+    await _met(watch, sources, now)
+
+
+async def _find_deposits(watch: Watch, plan: WatchPlan, since: Deposits) -> None:
+    """Who deposited from HyperEVM since the last look."""
+    if plan.evm is None:
+        return
+    try:
+        await _met(watch, [("deposit", partial(deposits, watch.store, plan.evm, since))], watch.clock.now)
+    except FAULTS as error:
+        watch.note_fault("deposits", error)
+
+
+async def _met(
+    watch: Watch, sources: Sequence[tuple[str, Callable[[], Awaitable[Found]]]], now: datetime
+) -> None:
+    """Ask the sources, and watch whom they name."""
     found = await discover(watch.store, sources, now)
     for one, new in zip(found.found, found.new, strict=True):
         facts = {"addresses": len(one.addresses), "new": new, "requests": one.requests, "weight": one.weight}

@@ -58,7 +58,8 @@ class Faults:
     """`rate_429` is a spurious 429 inside the budget, `rate_reset` closes the connection without an answer,
     `rate_truncated` stops in the middle of the body, `rate_html` answers 200 with a web page, `rate_redirect` answers
     307 and points to `redirect_to`, `rate_odd_retry_after` is a 429 whose wait is no number of seconds, `rate_bomb` is
-    a small gzip answer of `bomb_bytes`, `rate_drip` sends a byte a second.
+    a small gzip answer of `bomb_bytes`, `rate_drip` sends a byte a second. A request is counted and answered `delay_s`
+    after it came, and up to `delay_spread_s` later, so that later ones overtake it.
 
     On the socket: `rate_silent` leaves the connection open and never sends anything on it again, pongs included;
     `rate_drop` cuts it without a close frame; `rate_duplicate` sends the message twice, `rate_reorder` after the next
@@ -76,6 +77,7 @@ class Faults:
     rate_truncated: float = 0.0
     rate_html: float = 0.0
     delay_s: float = 0.0
+    delay_spread_s: float = 0.0
     storm_429: bool = False
     seed: int = 0
     rate_silent: float = 0.0
@@ -100,6 +102,7 @@ class Faults:
     def __post_init__(self) -> None:
         self._rng = np.random.default_rng(self.seed)
         self._socket_rng = np.random.default_rng([self.seed, 1])
+        self._delay_rng = np.random.default_rng([self.seed, 3])
         self._handshake_rng = np.random.default_rng([self.seed, 2])
 
     @classmethod
@@ -116,6 +119,10 @@ class Faults:
         if "socket_redirect" not in without:
             rates["rate_socket_redirect"] = share
         return cls(**rates, spoiled=dict.fromkeys(content, each), seed=seed)  # type: ignore[arg-type]
+
+    def next_delay_s(self) -> float:
+        """How long the next request is on its way."""
+        return self.delay_s + self.delay_spread_s * float(self._delay_rng.random())
 
     def next(self) -> str | None:
         """The fault that the next request meets, if any."""

@@ -21,6 +21,8 @@ from liqtruth.sandbox.market.roles import HOUR_MS, Roles, Vault
 
 Json = Any
 LISTED_SHARE: Final = 0.25
+REFERRER_SHARE: Final = 0.03
+REFERRED_SHARE: Final = 0.3
 NEWBORN_MS: Final = 2 * HOUR_MS
 MOST_LISTED_FOLLOWERS: Final = 100
 LEADER_SHARE: Final = 0.1
@@ -116,6 +118,49 @@ class Directory:
             "dexToClearinghouseState": [[dex, self.book.clearinghouse(user, dex)] for dex in dexs],
             "spotState": spot,
             "abstraction": self.book.abstraction(user),
+        }
+
+    @cached_property
+    def _referrers(self) -> dict[int, int]:
+        """By the row of whom they referred, who joined later than they: a forest."""
+        count = len(self.market.addresses)
+        draw = np.random.default_rng([self.market.spec.seed, 31])
+        able = np.flatnonzero(draw.random(count) < REFERRER_SHARE)
+        later = np.flatnonzero(draw.random(count) < REFERRED_SHARE)
+        later = later[later > able[0]] if able.size else later[:0]
+        before = np.searchsorted(able, later)
+        return dict(
+            zip(later.tolist(), able[(draw.random(later.size) * before).astype(int)].tolist(), strict=True)
+        )
+
+    def referral(self, user: str) -> Json:
+        """Who referred the address, and whom it referred; anybody may ask about anybody."""
+        row = self.book.row_of.get(user, -1)
+        by = self._referrers.get(row)
+        children = [child for child, referrer in self._referrers.items() if referrer == row]
+        states = [
+            {
+                "cumVlm": "0.0",
+                "cumRewardedFeesSinceReferred": "0.0",
+                "cumFeesRewardedToReferrer": "0.0",
+                "timeJoined": self.market.as_of_ms,
+                "user": self._name(child),
+            }
+            for child in children
+        ]
+        ready = {
+            "stage": "ready",
+            "data": {"code": f"R{row}", "nReferrals": len(states), "referralStates": states},
+        }
+        return {
+            "referredBy": None if by is None else {"referrer": self._name(by), "code": f"R{by}"},
+            "cumVlm": "0.0",
+            "unclaimedRewards": "0.0",
+            "claimedRewards": "0.0",
+            "builderRewards": "0.0",
+            "referrerState": ready if states else {"stage": "needToTrade", "data": {"required": "10000.0"}},
+            "rewardHistory": [],
+            "tokenToState": [],
         }
 
     def _name(self, row: int) -> str:

@@ -1,6 +1,6 @@
-"""HyperEVM's JSON-RPC over a synthetic market: eth_chainId, eth_blockNumber, eth_getBlockByNumber of the latest, and
-eth_call of Multicall3's `aggregate3` over the read precompiles. Request in, answer out, no network here; coding of its
-own, shared with no reader.
+"""HyperEVM's JSON-RPC over a synthetic market: eth_chainId, eth_blockNumber, eth_getBlockByNumber of the latest,
+eth_getLogs of deposits, and eth_call of Multicall3's `aggregate3` over the read precompiles. Request in, answer out, no
+network here; coding of its own, shared with no reader.
 
 A precompile costs 2,000 gas and 65 per byte of its input and output. One whose arguments are not known burns what gas
 is left, and so its whole batch, which is then refused like one that is too large.
@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any, Final
 
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook, listing
+from liqtruth.sandbox.hyperliquid.deposits import DepositLogs, TooMuch
 from liqtruth.sandbox.hyperliquid.node_state import HEIGHT
 from liqtruth.sandbox.market.listings import Ints
 
@@ -73,11 +74,19 @@ class EvmEndpoint:
             return hex(self.node.chain_id)
         if method == "eth_blockNumber":
             return hex(self.block // 10)
+        if method == "eth_getLogs" and params and isinstance(params[0], Mapping):
+            return self._logs(params[0])
         if method == "eth_getBlockByNumber":
             return {"number": hex(self.block // 10), "timestamp": hex(self._time_ms // 1000)}
         if method == "eth_call" and params and isinstance(params[0], Mapping):
             return self._call(str(params[0].get("to")).lower(), str(params[0].get("data")))
         raise Refused(-32601, f"the method {method} does not exist/is not available")
+
+    def _logs(self, asked: Json) -> Json:
+        try:
+            return DepositLogs.of(self.book.market).answer(asked, self.block // 10)
+        except TooMuch as error:
+            raise Refused(-32602, str(error)) from None
 
     @property
     def _time_ms(self) -> int:
@@ -126,6 +135,7 @@ class EvmEndpoint:
             0x806: (1, lambda perp: self._price(perp, self.book.mark)),
             0x807: (1, lambda perp: self._price(perp, self.book.oracle)),
             0x80A: (1, self._asset_info),
+            0x810: (1, lambda user: [int(f"0x{user:040x}" in self.book.row_of)]),
         }
         count, read = known.get(target, (-1, lambda: []))
         if len(arguments) != DIGITS * count:

@@ -2,9 +2,9 @@
 
 Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable. Markets: meta, allPerpMetas,
 metaAndAssetCtxs, allMids, l2Book, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who
-is who: userRole, subAccounts, subAccounts2, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything
-else is refused with 422, as the exchange does. The rate limit is the documented weight per request type in a rolling
-minute.
+is who: userRole, subAccounts, subAccounts2, referral, vaultDetails, vaultSummaries. Fills: userFills,
+userFillsByTime. Everything else is refused with 422, as the exchange does. The rate limit is the documented weight per
+request type in a rolling minute.
 """
 
 from collections import deque
@@ -110,6 +110,7 @@ class InfoEndpoint:
             "userRole": lambda body: self.directory.role(_user(body)),
             "subAccounts": lambda body: self.directory.sub_accounts(_user(body), all_dexs=False),
             "subAccounts2": lambda body: self.directory.sub_accounts(_user(body), all_dexs=True),
+            "referral": lambda body: self.directory.referral(_user(body)),
             "vaultDetails": lambda body: self.directory.vault_details(_address(body, "vaultAddress")),
             "vaultSummaries": lambda _: self.directory.vault_summaries(),
             "userFills": self._newest_fills,

@@ -57,12 +57,14 @@ def test_sweeps_started_at_once_meet_no_429_and_a_killed_one_holds_up_none(
 
 
 def test_three_processes_meet_no_429_on_either_budget(tmp_path: Path, limited: SandboxServer) -> None:
-    """Everyone's position and size through HyperEVM, six reads a request, and accounts by the info endpoint."""
+    """Everyone's position and size through HyperEVM, six reads a request, and accounts by the info endpoint. The limits
+    are the exchange's own, and requests are on their way for up to an eighth of a minute."""
     limited.evm_node.gas_cap = 140_000
+    limited.faults.delay_spread_s = MINUTE_S / 8
     lines = []
     for _ in range(3):
         ours, theirs = Pipe()
-        limits = (0.8 * LIMIT, 0.8 * EVM_PER_MINUTE)
+        limits = (LIMIT, EVM_PER_MINUTE)
         child = started(coin_when_let_go, tmp_path / "data", limited.base_url, MINUTE_S, limits, theirs)
         assert ours.recv() == "open"
         lines.append((child, ours))

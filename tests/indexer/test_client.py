@@ -392,7 +392,7 @@ async def test_no_window_of_a_minute_sees_more_than_the_budget(limit: int, weigh
 
 async def test_a_lifted_budget_counts_and_does_not_wait() -> None:
     budget = Budget(0)
-    budget._pass = None  # type: ignore[assignment, method-assign]
+    budget._taken = None  # type: ignore[assignment, method-assign]
     for _ in range(1000):
         async with budget.spend(60):
             pass

@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Iterator
 
+import msgspec
 import numpy as np
 import polars as pl
 import pytest
@@ -21,9 +22,11 @@ from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import decode_meta
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.margin.tables import MarginTables
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.intervals import stored_intervals
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
+from liqtruth.indexer.sweep.crawl import read_account
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.hyperliquid.evm import EvmNode
 from liqtruth.sandbox.server import SandboxServer
@@ -149,6 +152,38 @@ def test_what_the_info_endpoint_read_just_before_stands_until_the_size_changes(
     known = Readings(store, "BTC").known().filter(pl.col("address").is_in(some))
     assert known["exchange_read"].all()
     assert sum(again.report.read_usd) == pytest.approx(known["notional_usd"].sum())
+
+
+def test_what_the_info_endpoint_reads_while_others_are_asked_for_stands_in_the_census(
+    store: Store, served: SandboxServer
+) -> None:
+    """Of accounts that were shown to wait, as a check reads them; one of them has closed its position by then."""
+    readings = list[AccountReading]()
+
+    async def read_some(info: InfoClient, waiting: list[str]) -> None:
+        for address in waiting:
+            readings.extend(await read_account(info, address, {"": 0}, "test", None, 0.0))
+        closed = msgspec.structs.replace(readings[-1].state, asset_positions=[])
+        readings[-1] = msgspec.structs.replace(readings[-1], state=closed)
+
+    async def run() -> CoinRead:
+        async with InfoClient(served.base_url, Budget(None)) as info:
+            evm, everyone = EvmEndpoint(served.evm_url, None, patience=QUICK), list(served.market.addresses)
+            waiting = (
+                (await read_coin(store, "BTC", everyone, evm, info)).waiting["address"].head(5).to_list()
+            )
+            await read_some(info, waiting)
+            return await read_coin(store, "BTC", everyone, evm, info, meanwhile=lambda: readings)
+
+    report = asyncio.run(run()).report
+    *some, closed = [reading.address for reading in readings]
+    known = beside_truth(store, served, "BTC").filter(pl.col("address").is_in([*some, closed]))
+    [gone] = known.filter(address=closed).to_dicts()
+    assert gone["szi"] is None
+    rest = known.filter(pl.col("address") != closed)
+    assert rest["exchange_read"].all()
+    assert rest.select((pl.col("liq_px") / pl.col("true_px") - 1).abs().max()).item() <= 1e-9
+    assert not set(report.waiting["address"]) & {*some, closed}
 
 
 def test_who_was_not_asked_stands_as_before(store: Store, served: SandboxServer, node: EvmNode) -> None:

@@ -82,7 +82,7 @@ def test_a_csv_is_read_by_its_column(tmp_path: Path, column: str) -> None:
     [
         (f"{address_of(1)}\n0x123\n", "line 2: '0x123'"),
         (f"{address_of(1)}\nhello\n", "line 2: 'hello'"),
-        ("name,wallet\na,b\n", "line 1: no column of address"),
+        ("name,purse\na,b\n", "line 1: no column of address"),
         (f"address,value\n{address_of(1)},1\n0xzz,2\n", "line 3: '0xzz'"),
         ("# nobody\n", "no addresses"),
     ],
