@@ -132,6 +132,17 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "maps are ranked within {range_pct:.3g} % of the mark, since {label} covers no more; each map's own figures "
         "reach as far as it does"
     ),
+    "set_aside": (
+        "covers no more than {range_pct:.3g} % of the mark, where too few positions lie to rank it among the others: "
+        "it narrows none of them"
+    ),
+    "held_against_whole": (
+        "a reading of the same positions: held against the whole truth, whales included, not against its crowd"
+    ),
+    "looks_read": (
+        "does not say what it rests on and is all but the whole truth, whales included: held against that as a reading "
+        "of the same positions"
+    ),
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
     ),
