@@ -41,9 +41,8 @@ Code = Literal[
     "none_ranked",
     "readings",
 ]
-Aside = Literal["reading", "too_few", "too_narrow"]
-"""Why a map is not ranked among the others: it is itself a reading of the same positions, or covers so little that it
-rests on too few positions, alone or together with what the others cover."""
+Aside = Literal["reading", "too_few"]
+"""Why a map is not ranked among the others: it is itself a reading of the same positions, or covers too few of them."""
 Alike = Literal["agrees", "differs", "cannot_be_told"]
 
 

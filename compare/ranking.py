@@ -9,7 +9,7 @@ from liqtruth.compare.statistics.scores import SAME_SKILL
 
 Says = Literal[
     "better", "no_better", "worse", "by_chance", "cannot_be_told", "undefined", "saw_this_moment", "fails_its_gate",
-    "no_record", "too_few", "too_narrow", "agrees", "differs",
+    "no_record", "too_few", "agrees", "differs",
 ]  # fmt: skip
 WORDS: Final[dict[str, str]] = {
     "better": "better than knowing only the mark",
@@ -18,7 +18,6 @@ WORDS: Final[dict[str, str]] = {
     "by_chance": "no nearer than by chance",
     "undefined": "not scored on both sides",
     "too_few": "not judged, since it covers too few positions",
-    "too_narrow": "judged on its own, since it covers less than the others",
     "agrees": "a reading of the same positions, which agrees",
     "differs": "a reading of the same positions, which does not agree",
     **{code: f"{words}, not ranked" for code, words in MARKS.items()},
@@ -69,7 +68,7 @@ def _says(model: Scored) -> Says:
         return model.alike
     if model.barred is not None:
         return model.barred.code
-    if model.aside in ("too_few", "too_narrow"):
+    if model.aside == "too_few":
         return model.aside
     if model.skill is None or model.off_pct is None:
         return "undefined"

@@ -128,7 +128,7 @@ def reach_remarks(models: Sequence[RangeScore], aside: Sequence[Aside | None], r
     found = [
         note("set_aside", range_pct=one.reach_pct).of(one.label)
         for one, why in zip(models, aside, strict=True)
-        if why in ("too_few", "too_narrow")
+        if why == "too_few"
     ]
     if len(narrow) not in (0, len(ranked)):
         found.insert(0, note("ranked_on_common", range_pct=range_pct, label=", ".join(narrow)))

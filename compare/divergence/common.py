@@ -79,7 +79,7 @@ class Maps:
         readings = [is_reading(truth, one) or looks_read(truth, crowd, one, within_pct) for one in named]
         ranges = range_results(truth, crowd, named, bars, baselines, readings)
         own = tuple(Alone.of(ranges, at, within_pct, reading=reading) for at, reading in enumerate(readings))
-        aside = tuple(set_aside(truth, crowd, named, own, within_pct))
+        aside = set_aside(own)
         return cls(truth, crowd, named, baselines, within_pct, bars, ranges, own, aside)
 
     @property
@@ -202,9 +202,7 @@ class Common:
         ):
             own = self.maps.own[at]
             if aside is not None:
-                ask = aside == "too_narrow" and own.layer is not None and bar is None
-                chance = self.judge(own.layer).chance(self.maps.models[at], own.scores) if ask else None
-                found.append(own.scored(aside, bar, chance))
+                found.append(own.scored(aside, bar))
                 continue
             row = None if layer is None else layer.models[at]
             scores = score(self.truth, part, self.range_pct) if row is None else row.scores

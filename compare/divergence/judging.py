@@ -16,9 +16,9 @@ from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters,
 from liqtruth.compare.divergence.baselines import null_of
 from liqtruth.compare.divergence.diagnosis import diagnose
 from liqtruth.compare.divergence.divergence import ModelResult, RangeResult, RangeScore
-from liqtruth.compare.divergence.layers import pair, rests_on_enough
+from liqtruth.compare.divergence.layers import pair
 from liqtruth.compare.divergence.matching import clusters_of, match_clusters, recall_clusters
-from liqtruth.compare.imported.overlap import Reach, common_reach, cut
+from liqtruth.compare.imported.overlap import common_reach, cut
 from liqtruth.compare.statistics.scores import ALIKE, chances_of, score, skill, unranked
 from liqtruth.compare.statistics.unread import turned_at
 from liqtruth.heatmap.distribution import Cluster
@@ -87,7 +87,7 @@ class Alone:
         layer = RAW if reading else next((name for name, one in rows.items() if one.enough), None)
         return cls(layer, rows.get(layer or CROWD, rows[RAW]), reading)
 
-    def scored(self, aside: Aside, bar: Barred | None, chance: float | None) -> Scored:
+    def scored(self, aside: Aside, bar: Barred | None) -> Scored:
         """As a conclusion takes it, where it is not ranked among others."""
         own = self.scores
         read = self.reading and (own.skill or 0.0) >= ALIKE
@@ -98,42 +98,21 @@ class Alone:
             own.scores.mean.undefined,
             own.gaps,
             bar,
-            chance,
-            None if read else own.turned_at,
-            aside,
-            own.null_pct,
-            own.reach_pct,
+            turned_at=None if read else own.turned_at,
+            aside=aside,
+            null_pct=own.null_pct,
+            reach_pct=own.reach_pct,
         )
 
 
-def set_aside(
-    truth: Heatmap,
-    crowd: Heatmap | None,
-    models: Sequence[Heatmap],
-    own: Sequence[Alone],
-    within_pct: float,
-) -> list[Aside | None]:
-    """Why each map is not ranked among the others; null for those that are.
+def set_aside(own: Sequence[Alone]) -> tuple[Aside | None, ...]:
+    """Why each map is not ranked among the others; null for those that are. Where none of them may be judged, all are
+    shown beside one another.
 
-    Where none of them may be judged, all are shown beside one another. Of maps that rest on enough positions each, and
-    not on what all of them cover, the narrowest are left out first.
+    Those that are left rest on enough positions together too: on each side the least of them decides, which has enough.
     """
-    found: list[Aside | None] = [
-        "reading" if one.reading else None if one.layer else "too_few" for one in own
-    ]
-    if not any(one.layer and not one.reading for one in own):
-        return [one if one == "reading" else None for one in found]
-    while True:
-        left = [at for at, why in enumerate(found) if why is None]
-        reach = common_reach(truth, *(models[at] for at in left))
-        if len(left) < 2 or rests_on_enough(truth, crowd, reach, within_pct):
-            return found
-        found[min(left, key=lambda at: _narrower(Reach.of(models[at])))] = "too_narrow"
-
-
-def _narrower(reach: Reach) -> float:
-    """Its shorter side; a map that has nothing on a side takes that from no other."""
-    return min((one for one in (reach.long, reach.short) if one > 0), default=0.0)
+    some = any(one.layer and not one.reading for one in own)
+    return tuple("reading" if one.reading else "too_few" if some and not one.layer else None for one in own)
 
 
 # --------------------------------------------------------------------------------------- judging

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from liqtruth.compare.conclusion import CROWD, RAW, Aside, Barred, passes
 from liqtruth.compare.divergence.baselines import layer_scores, null_of, scored_baselines
 from liqtruth.compare.divergence.divergence import LayerResult, LayerScore, RangeResult, RangeScore
-from liqtruth.compare.imported.overlap import Reach, common_reach, cut
+from liqtruth.compare.imported.overlap import common_reach, cut
 from liqtruth.compare.statistics.distances import RANGES_PCT, common_range_pct, once_per_map
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import Scores, score, skill, widest_gaps
@@ -185,13 +185,6 @@ def _range_result(
         ),
         baselines=tuple(ground.scored(baseline) for baseline in baselines),
     )
-
-
-def rests_on_enough(truth: Heatmap, crowd: Heatmap | None, reach: Reach, within_pct: float) -> bool:
-    """Whether the truth or its crowd has enough positions within the reach; a truth that is no reading of positions has
-    no gate."""
-    pct = min(common_range_pct(truth, within_pct=within_pct), reach.farthest_pct)
-    return any(_null_and_floor(cut(one, reach), pct)[2] for one in (truth, crowd) if one is not None)
 
 
 def pair(truth: Heatmap, model: Heatmap, range_pct: float) -> tuple[Heatmap, Heatmap, float]:

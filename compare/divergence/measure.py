@@ -138,7 +138,7 @@ def _bands(
         ]
         shares = [_shares(row) for row in mass]
         for at, why in enumerate(aside):
-            if why in ("too_few", "too_narrow"):
+            if why == "too_few":
                 shares[2 + at] = [None] * len(shares[0])
         for n, (low, high) in enumerate(pairwise(bounds)):
             at_n = [share[n] for share in shares]
