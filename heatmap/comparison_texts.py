@@ -91,7 +91,14 @@ def _looks_scaled(values: Values) -> str:
 
 
 def _instead(values: Values) -> str:
-    return f"off by {values['then_pct']:.1f} % of price instead of {values['off_pct']:.1f} %"
+    factor, beside = values.get("factor"), values.get("beside")
+    scaled = "" if factor is None else f", its distances multiplied by {factor:.2g} as well"
+    of = "" if beside is None else f" from {beside}"
+    return f"off by {values['then_pct']:.1f} % of price{of} instead of {values['off_pct']:.1f} %{scaled}"
+
+
+def _moves(values: Values) -> str:
+    return f"whether it is moved by {values['low_pct']:+.1f} to {values['high_pct']:+.1f} % of price"
 
 
 def _others(values: Values) -> str:
@@ -148,6 +155,16 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     # what one change would explain, and single clusters
     "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
+    "untold": lambda values: (
+        "what the truth cannot tell of it: "
+        + " and ".join(
+            (
+                *(["whether its sides are exchanged"] if values["sides"] else []),
+                *([_moves(values)] if values["high_pct"] > values["low_pct"] else []),
+            )
+        )
+        + " (it then fits as well, but for the noise of the truth)"
+    ),
     "looks_scaled": _looks_scaled,
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "

@@ -19,7 +19,7 @@ from liqtruth.compare.conclusion import (
     with_readings,
 )
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
-from liqtruth.compare.divergence.diagnosis import on_mean
+from liqtruth.compare.divergence.diagnosis import CHANGED, beside_models, on_mean
 from liqtruth.compare.divergence.divergence import (
     BaselineResult,
     LayerResult,
@@ -48,7 +48,7 @@ from liqtruth.compare.statistics.unread import turned_at, unread_shares
 from liqtruth.heatmap.distribution import nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, of_codes
+from liqtruth.heatmap.notes import Notes, of_codes, without_codes
 
 
 @dataclass(frozen=True)
@@ -266,9 +266,21 @@ class Common:
             zip(self.maps.models, self.parts, self.maps.own, strict=True)
         ):
             result = judges[own.layer].judged(model, part, self._result(at), scored[at], own)
-            lacking = lacking_venue(model, self.maps.models, own.scores.reach_pct)
-            found.append(replace(result, diagnosis=(*on_mean(result.diagnosis, means), *lacking)))
+            found.append(self._beside_others(model, own, result, means))
         return tuple(found)
+
+    def _beside_others(self, model: Heatmap, own: Alone, result: ModelResult, means: Notes) -> ModelResult:
+        """With what the other maps show of it, which needs no truth: a change that leaves next to nothing beside a
+        model of the same venue stands in place of one that explains some of the distance from the truth."""
+        found, reach_pct = result.diagnosis, own.scores.reach_pct
+        changed = () if own.reading else beside_models(model, self.maps.models, reach_pct)
+        if changed:
+            found = (*changed, *without_codes(found, CHANGED))
+        return replace(
+            result,
+            diagnosis=(*on_mean(found, means), *lacking_venue(model, self.maps.models, reach_pct)),
+            untold=() if changed else result.untold,
+        )
 
     def _result(self, at: int) -> ModelResult:
         """The map's scores against the whole truth; its verdict, its clusters and its diagnosis are the judge's."""

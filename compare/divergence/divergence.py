@@ -93,7 +93,7 @@ class ModelResult:
     `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
     nearer than a map that knows nothing may be, so that no figure of it may be called better; `turned_at`
     the coverage at which what was not read of the truth could turn how it stands to the mark. `aside` is why it is not
-    ranked among the others: its scores then reach as far as it covers."""
+    ranked among the others: its scores then reach as far as it covers. `untold` is what the truth cannot tell of it."""
 
     summary: MapSummary
     scores: Scores
@@ -111,6 +111,7 @@ class ModelResult:
     turned_at: float | None = None
     clusters_of: str | None = None
     aside: Aside | None = None
+    untold: Notes = ()
 
 
 @dataclass(frozen=True)

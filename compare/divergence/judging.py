@@ -14,7 +14,7 @@ from typing import Final
 from liqtruth.compare.conclusion import CROWD, RAW, Aside, Barred, Scored, standing_text
 from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters, unjudged
 from liqtruth.compare.divergence.baselines import null_of
-from liqtruth.compare.divergence.diagnosis import diagnose
+from liqtruth.compare.divergence.diagnosis import UNTOLD, diagnose
 from liqtruth.compare.divergence.divergence import ModelResult, RangeResult, RangeScore
 from liqtruth.compare.divergence.layers import pair
 from liqtruth.compare.divergence.matching import clusters_of, match_clusters, recall_clusters
@@ -23,7 +23,7 @@ from liqtruth.compare.statistics.scores import ALIKE, chances_of, score, skill, 
 from liqtruth.compare.statistics.unread import turned_at
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
-from liqtruth.heatmap.notes import Notes, note, of_codes
+from liqtruth.heatmap.notes import Notes, note, of_codes, without_codes
 
 CLUSTERS_KEPT: Final = 10
 LAYER_NOTES: Final = frozenset({"only_crowd", "only_whales"})
@@ -151,12 +151,14 @@ class Judge:
         known = result.barred is None and one.turned_at is None and scored.turned_at is None
         judge_of = layer if known else None
         silent = layer is None or result.barred is not None
+        found = () if silent else self._diagnosed(model, alone, told=known)
         return replace(
             result,
             ranked=result.ranked and one.turned_at is None,
             judged=result.judged if one.turned_at is None else unranked(result.judged),
             verdict=standing_text(layer, one, own.null_pct, own.reach_pct),
-            diagnosis=() if silent else self._diagnosed(model, alone, told=known),
+            diagnosis=without_codes(found, (UNTOLD,)),
+            untold=of_codes(found, (UNTOLD,)),
             by_chance=one.lucky,
             turned_at=one.turned_at,
             clusters_of=judge_of,

@@ -99,6 +99,7 @@ def measured(
             *reach_remarks([one.scores for one in maps.own], maps.aside, common.range_pct),
             *read_remarks(truth, maps.models, [one.reading for one in maps.own]),
             *fit_remarks(scored),
+            *(one.of(result.summary.label) for result in results for one in result.untold),
             *notes,
         ),
         layers=tuple(common.as_told(layer, scored) for layer in common.layers),
