@@ -6,7 +6,7 @@ they are. Distances between maps are W1 of each side's shares, mean of the sides
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 import numpy as np
@@ -22,16 +22,19 @@ LEAST_FACTOR: Final = 1.2
 LEAST_SHIFT_PCT: Final = 0.5
 ALONG: Final = FACTORS[14:51:2]
 """Factors that are tried together with an exchange or a move."""
+NEARER: Final = np.geomspace(0.91, 1 / 0.91, 15)
+"""Times a factor: those up to its neighbours."""
 MOVES_PCT: Final = SHIFTS_PCT[::2]
 """Moves that are tried together with a factor."""
 POINTS: Final = 500
 COARSE: Final = 200
 """Points where two changes are tried together."""
-AS_IT_IS: Final = (1.0, 0.0)
-"""Factor of distances (below zero the sides are exchanged), and move in log price."""
+AS_IT_IS: Final = (1.0, 0.0, 0.0)
+"""Factor of distances (below zero the sides are exchanged in log price), move in log price, and 1 where the sides are
+exchanged in percent of the mark: a program that has bins exchanges the first, one that has prices the second."""
 
 Kind = Literal["looks_mirrored", "looks_scaled", "looks_moved"]
-Shape = tuple[float, float]
+Shape = tuple[float, float, float]
 Shares = Sequence[FloatArray | None]
 """Cumulative shares of longs and of shorts; null where a side is empty."""
 
@@ -44,6 +47,7 @@ class Change:
     off_pct: float
     factor: float = 1.0
     move_pct: float = 0.0
+    by_percent: bool = False
 
     @property
     def value(self) -> float:
@@ -52,8 +56,8 @@ class Change:
 
     @property
     def shape(self) -> Shape:
-        sign = -1.0 if self.code == "looks_mirrored" else 1.0
-        return sign * self.factor, float(np.log1p(self.move_pct / 100))
+        sign = -1.0 if self.code == "looks_mirrored" and not self.by_percent else 1.0
+        return sign * self.factor, float(np.log1p(self.move_pct / 100)), float(self.by_percent)
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,12 +78,18 @@ class Axis:
     ) -> list[FloatArray | None]:
         """Cumulative share of each side from the mark outward, at so many log distances up to the range, for each of
         the shapes: shape (shapes, points); null where the side is empty in all of them, NaN where it is in one."""
-        factor, move = np.hsplit(np.array(shapes, dtype=np.float64), 2)
-        start = np.interp(-move / factor, self.at, self.mass_usd)
+        factor, move, by_percent = np.hsplit(np.array(shapes, dtype=np.float64), 3)
+
+        def reached(at: FloatArray) -> FloatArray:
+            from_mark = (at - move) / factor
+            turned = np.log(np.maximum(2 - np.exp(np.minimum(from_mark, 1.0)), 1e-9))
+            return np.interp(np.where(by_percent > 0, turned, from_mark), self.at, self.mass_usd)
+
+        start = reached(np.zeros(1))
         found: list[FloatArray | None] = []
         for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
             at = np.linspace(0.0, float(log_distance(range_pct, side)), points)
-            mass = np.abs(np.interp((sign * at - move) / factor, self.at, self.mass_usd) - start)
+            mass = np.abs(reached(sign * at) - start)
             whole = mass[:, -1:]
             found.append(mass / np.where(whole > 0, whole, np.nan) if whole.any() else None)
         return found
@@ -109,9 +119,10 @@ class Fits:
         rough = off_pct(wanted_shares, axis.shares(range_pct, PAIR_SHAPES, COARSE), range_pct)
         assert rough is not None
         each = np.where(np.isnan(rough), np.inf, rough).reshape(-1, ALONG.size)
-        best = [_best(PAIRS, each, rows) for rows in (slice(0, 1), slice(1, 2), slice(2, None))]
+        best = (_best(PAIRS, each, rows) for rows in (slice(0, 1), slice(1, 3), slice(3, None)))
+        best = (_refined(one, wanted_shares, axis, range_pct) for one in best)
         as_it_is = float(fine[0])
-        return cls(as_it_is, min(singles, key=_off), *best, each[2:].min(axis=1))
+        return cls(as_it_is, min(singles, key=_off), *best, each[3:].min(axis=1))
 
 
 def off_pct(
@@ -146,31 +157,40 @@ def _off(change: Change) -> float:
     return change.off_pct
 
 
+def _refined(change: Change, wanted: Shares, axis: Axis, range_pct: float) -> Change:
+    """With the factor that suits best between those that were tried."""
+    near = [replace(change, factor=change.factor * float(one)) for one in NEARER]
+    found = off_pct(wanted, axis.shares(range_pct, [one.shape for one in near], COARSE), range_pct)
+    assert found is not None
+    return min(_changes(near, found), key=_off)
+
+
 def _changes(tried: Sequence[Change], found: FloatArray) -> Iterator[Change]:
     for one, off in zip(tried, found.tolist(), strict=True):
-        yield Change(one.code, np.inf if np.isnan(off) else off, one.factor, one.move_pct)
+        yield replace(one, off_pct=np.inf if np.isnan(off) else off)
 
 
 def _best(tried: Sequence[Change], off: FloatArray, rows: slice) -> Change:
     """The change that fits best among some rows of factors."""
     some = np.arange(off.size).reshape(off.shape)[rows]
     at = int(some.flat[int(np.argmin(off[rows]))])
-    one = tried[at]
-    return Change(one.code, float(off.flat[at]), one.factor, one.move_pct)
+    return replace(tried[at], off_pct=float(off.flat[at]))
 
 
 SINGLES: Final = (
     Change("looks_mirrored", 0.0),
+    Change("looks_mirrored", 0.0, by_percent=True),
     *(Change("looks_scaled", 0.0, float(one)) for one in FACTORS if abs(np.log(one)) >= np.log(LEAST_FACTOR)),
     *(Change("looks_moved", 0.0, 1.0, float(one)) for one in SHIFTS_PCT if abs(one) >= LEAST_SHIFT_PCT),
 )
 SINGLE_SHAPES: Final = (AS_IT_IS, *(one.shape for one in SINGLES))
 PAIRS: Final = tuple(
-    Change(code, 0.0, float(factor), move)
-    for code, move in (
-        ("looks_scaled", 0.0),
-        ("looks_mirrored", 0.0),
-        *(("looks_moved", float(one)) for one in MOVES_PCT),
+    replace(one, factor=float(factor))
+    for one in (
+        Change("looks_scaled", 0.0),
+        Change("looks_mirrored", 0.0),
+        Change("looks_mirrored", 0.0, by_percent=True),
+        *(Change("looks_moved", 0.0, 1.0, float(pct)) for pct in MOVES_PCT),
     )
     for factor in ALONG
 )
