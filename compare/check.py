@@ -12,10 +12,10 @@ from typing import Final
 from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.comparison.session import (
     Files,
+    ages_now,
     around_maps,
     baseline_maps,
     make_map,
-    of_another_coin,
     venues_of,
 )
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
@@ -120,7 +120,10 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
         maps,
         crowd=crowd,
         notes=notes,
-        caveats=[note("venues_gave_nothing", venues=absent)] if absent else [],
+        caveats=[
+            *([note("venues_gave_nothing", venues=absent)] if absent else []),
+            *(() if plan.at else ages_now(truth, maps)),
+        ],
         baselines=baselines,
         around=around_maps(view, coin, (truth, *maps), of_windows=maps if plan.windows else ()),
         within_pct=plan.within_pct,
@@ -147,13 +150,7 @@ def _maps(
     store: Store, plan: CheckPlan, coin: str, truth: Heatmap, stop: Stop
 ) -> tuple[list[Heatmap], list[tuple[str, str]]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps, lacking = list[Heatmap](), list[tuple[str, str]]()
-    files = plan.files_of(coin)
-    for one in files.read(coin):
-        if (why := of_another_coin(one, truth)) is None:
-            maps.append(files.placed(one, truth))
-        else:
-            lacking.append((one.label, why))
+    maps, lacking = plan.files_of(coin).beside(truth)
     for spec in plan.models or _models(store, plan.venues):
         if stop.is_set and maps:
             lacking.append((spec, STOPPED))

@@ -6,13 +6,14 @@ whose fit saw the moment, or does not pass its own gate, is shown and not ranked
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity
 from liqtruth.compare.statistics.scores import (
+    ALIKE,
     BY_CHANCE,
     PERFECT,
     SAME_SKILL,
@@ -38,7 +39,11 @@ Code = Literal[
     "too_few_positions",
     "none_scored",
     "none_ranked",
+    "readings",
 ]
+Aside = Literal["reading", "too_few"]
+"""Why a map is not ranked among the others: it is itself a reading of the same positions, or covers too few of them."""
+Alike = Literal["agrees", "differs", "cannot_be_told"]
 
 
 @dataclass(frozen=True)
@@ -56,7 +61,9 @@ class Barred:
 class Scored:
     """One model on the layer that speaks: mean W1 of the sides in percent of price, and its skill against the mark;
     `chance` is that of a map which knows nothing to be as near, null where it was not asked for. `turned_at` is
-    the coverage of open interest at which what was not read could turn whether it beats the mark, null where not."""
+    the coverage of open interest at which what was not read could turn whether it beats the mark, null where not. What
+    is set `aside` is scored on its own: within `reach_pct` of the mark, where a map that knows only the mark is off by
+    `null_pct`; a reading against the whole truth."""
 
     label: str
     off_pct: float | None
@@ -66,6 +73,16 @@ class Scored:
     barred: Barred | None
     chance: float | None = None
     turned_at: float | None = None
+    aside: Aside | None = None
+    null_pct: float | None = None
+    reach_pct: float | None = None
+
+    @property
+    def alike(self) -> Alike:
+        """Of a reading: whether it has the same positions in the same places."""
+        if (self.skill or 0.0) >= ALIKE:
+            return "agrees"
+        return "differs" if self.turned_at is None else "cannot_be_told"
 
     @property
     def lucky(self) -> bool:
@@ -84,11 +101,25 @@ class Rival:
 
 
 @dataclass(frozen=True)
+class OtherReading:
+    """A reading of the same positions against the whole truth, within `range_pct` of the mark, where a map that knows
+    only the mark is off by `null_pct`."""
+
+    label: str
+    off_pct: float
+    null_pct: float
+    range_pct: float
+    says: Alike
+    coverage: float | None = None
+
+
+@dataclass(frozen=True)
 class Conclusion:
     """The answer as data. `layer` is the one that speaks, null where none may; `label` the model that is nearest of
     `ranked` models; `effective` the numbers of longs and shorts that the gate was applied to, where they are known,
     `of_layer` whose they are; all of it within `range_pct` of the mark. `baselines` are maps that anyone has for free,
-    nearest first; none of them is ranked. `coverage` is that at which it cannot be told.
+    nearest first; none of them is ranked. `coverage` is that at which it cannot be told. `readings` are those of the
+    maps that have the same positions; where there are no others, they are the answer.
     """
 
     code: Code
@@ -108,6 +139,7 @@ class Conclusion:
     baselines: tuple[Rival, ...] = ()
     range_pct: float = HEADLINE_PCT
     coverage: float | None = None
+    readings: tuple[OtherReading, ...] = ()
 
 
 def barred(training: Training | None, coin: str, at: datetime) -> Barred | None:
@@ -171,6 +203,34 @@ def concluded(
     )
 
 
+def with_readings(found: Conclusion, readings: Sequence[Scored], *, alone: bool) -> Conclusion:
+    """The conclusion with what is to be said of readings of the same positions; `alone`, there is no other map."""
+    told = tuple(
+        OtherReading(one.label, one.off_pct, one.null_pct, one.reach_pct, one.alike, one.turned_at)
+        for one in readings
+        if one.off_pct is not None and one.null_pct is not None and one.reach_pct is not None
+    )
+    if not (alone and told):
+        return replace(found, readings=told)
+    best = min(told, key=lambda one: one.off_pct)
+    [scored] = [one for one in readings if one.label == best.label]
+    return Conclusion(
+        "readings",
+        RAW,
+        best.label,
+        len(told),
+        best.off_pct,
+        best.null_pct,
+        skill=scored.skill,
+        gap=None
+        if best.says == "cannot_be_told"
+        else max(scored.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
+        range_pct=best.range_pct,
+        coverage=best.coverage,
+        readings=told,
+    )
+
+
 def rivals_of(baselines: Sequence[tuple[str, float | None]], best_pct: float) -> tuple[Rival, ...]:
     """Models and their mean W1 beside that of the best map; what has no score is left out."""
     found = [Rival(model, off, _stands(off, best_pct)) for model, off in baselines if off is not None]
@@ -197,7 +257,8 @@ def in_words(found: Conclusion) -> str:
 
 def sentences(found: Conclusion) -> list[str]:
     """The headline, then how baselines stand to it and where the gap is widest."""
-    parts = [CONCLUSIONS[found.code](found), *_baselines(found)]
+    read = [one for one in found.readings if found.code != "readings" or one.label != found.label]
+    parts = [CONCLUSIONS[found.code](found), *map(_reading, read), *_baselines(found)]
     if found.gap is not None and found.label is not None:
         parts.append(gap_sentence((found.gap,), found.label, against(found.layer)))
     return [part for part in parts if part]
@@ -208,7 +269,10 @@ def standing_text(
 ) -> str:
     """One model alone, on the layer that speaks, within `range_pct` of the mark."""
     if layer is None:
-        return f"{model.label} is not judged: too few positions"
+        return f"{model.label} is not judged: too few positions within {range_pct:.3g} % of the mark"
+    if model.aside == "reading" and model.off_pct is not None and null_pct is not None:
+        read = OtherReading(model.label, model.off_pct, null_pct, range_pct, model.alike, model.turned_at)
+        return _reading(read).rstrip(".")
     if model.barred is not None:
         return f"{model.label} is not ranked: {barred_text(model.barred)}"
     if model.off_pct is None or model.skill is None:
@@ -225,6 +289,15 @@ def _compared(model: Scored) -> str:
         return told_text(model.turned_at)
     beats = (model.skill or 0.0) > SAME_SKILL
     return "no nearer than by chance" if beats and model.lucky else comparison(model.skill or 0.0)
+
+
+def _reading(one: OtherReading) -> str:
+    told = told_text(one.coverage or 0.0) if one.says == "cannot_be_told" else READ[one.says]
+    return (
+        f"{one.label} is itself a reading of these positions: within {one.range_pct:.3g} % of the mark it is off by "
+        f"{one.off_pct:.1f} % of price from the whole truth, a map that knows only the mark by {one.null_pct:.1f} %: "
+        f"{told}."
+    )
 
 
 def told_text(coverage: float) -> str:
@@ -335,6 +408,12 @@ CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
     "none_ranked": lambda found: (
         f"No model may be ranked here: {', '.join(found.barred)} is no test of its own fit."
     ),
+    "readings": lambda found: _reading(next(one for one in found.readings if one.label == found.label)),
+}
+READ: Final[dict[Alike, str]] = {
+    "agrees": "both agree",
+    "differs": "they do not agree",
+    "cannot_be_told": "cannot be told",
 }
 RIVALS: Final = {
     MOVING_AVERAGE: "a map that only follows the mean price of three days",

@@ -65,8 +65,7 @@ def map_facts(
 ) -> MapFacts:
     """What is known of each cluster of a map from what is stored of its venue (average true ranges of any), and the
     windows that show it; in the order of `find_clusters`."""
-    others = [venue for venue, coin in store.lake.series_coins("candles") if coin == heatmap.coin]
-    around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of, others)
+    around = surroundings_of(store, heatmap.coin, heatmap.venue, heatmap.as_of)
     depth = store.once(depth_of, around.venue, heatmap.coin, heatmap.as_of)
     return cluster_facts(heatmap, find_clusters(heatmap), around, windows, depth=depth)
 

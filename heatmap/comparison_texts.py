@@ -91,7 +91,14 @@ def _looks_scaled(values: Values) -> str:
 
 
 def _instead(values: Values) -> str:
-    return f"off by {values['then_pct']:.1f} % of price instead of {values['off_pct']:.1f} %"
+    factor, beside = values.get("factor"), values.get("beside")
+    scaled = "" if factor is None else f", its distances multiplied by {factor:.2g} as well"
+    of = "" if beside is None else f" from {beside}"
+    return f"off by {values['then_pct']:.1f} % of price{of} instead of {values['off_pct']:.1f} %{scaled}"
+
+
+def _moves(values: Values) -> str:
+    return f"whether it is moved by {values['low_pct']:+.1f} to {values['high_pct']:+.1f} % of price"
 
 
 def _others(values: Values) -> str:
@@ -132,11 +139,32 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "maps are ranked within {range_pct:.3g} % of the mark, since {label} covers no more; each map's own figures "
         "reach as far as it does"
     ),
+    "set_aside": (
+        "covers no more than {range_pct:.3g} % of the mark, where too few positions lie to rank it among the others: "
+        "it narrows none of them"
+    ),
+    "held_against_whole": (
+        "a reading of the same positions: held against the whole truth, whales included, not against its crowd"
+    ),
+    "looks_read": (
+        "does not say what it rests on and is all but the whole truth, whales included: held against that as a reading "
+        "of the same positions"
+    ),
     "narrowest_grid": (
         "the narrowest grid reaches {range_pct:.3g} % from its mark: nothing further away is compared, on any map"
     ),
     # what one change would explain, and single clusters
     "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
+    "untold": lambda values: (
+        "what the truth cannot tell of it: "
+        + " and ".join(
+            (
+                *(["whether its sides are exchanged"] if values["sides"] else []),
+                *([_moves(values)] if values["high_pct"] > values["low_pct"] else []),
+            )
+        )
+        + " (it then fits as well, but for the noise of the truth)"
+    ),
     "looks_scaled": _looks_scaled,
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "

@@ -277,7 +277,11 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "compared from {low_pct:+.1f} to {high_pct:+.1f} % of the mark, the range that all maps cover; cut off: "
         "{shares:by_side} mass"
     ),
-    "moments_apart": "its moment is {gap_s:age} {when} the truth's.",
+    "moments_apart": lambda values: (
+        f"its moment is {age(values['gap_s'])} {values['when']} the truth's: "
+        f"{'the truth' if values['when'] == 'after' else 'the map'} is the older of both."
+    ),
+    "moment_ago": "of {at}, {age_s:age} ago.",
     "marks_apart": "its mark is {basis_pct:+.2f} % from the truth's ({model_px:,.6g} and {truth_px:,.6g}).",
     "shifted": (
         "seen from {after_px:,.6g} instead of its own mark {before_px:,.6g}: levels stay at their prices, and "

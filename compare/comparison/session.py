@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
-from liqtruth.compare.imported.overlap import shift
+from liqtruth.compare.imported.overlap import apart, shift
 from liqtruth.compare.imported.read import names_file, picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
@@ -18,7 +18,7 @@ from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.notes import Notes, note, of_codes
 from liqtruth.heatmap.text import price
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
@@ -33,6 +33,10 @@ BASELINES: Final = (MOVING_AVERAGE, CLIMATOLOGY, PERSISTENCE)
 
 MARKS_APART: Final = 3.0
 """A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
+
+
+Lacking = tuple[str, str]
+"""What could not be compared, and why."""
 
 
 @dataclass(frozen=True)
@@ -53,9 +57,19 @@ class Files:
             for path in paths
         ]
 
-    def placed(self, found: Heatmap, truth: Heatmap) -> Heatmap:
-        """As it is compared with this truth."""
-        return shift(found, truth.mark_px) if self.shift else found
+    def beside(self, truth: Heatmap) -> tuple[list[Heatmap], list[Lacking]]:
+        """Those that can be compared with this truth, as they are compared, and the others with the reason: a map of
+        another coin, or one that cannot be seen from the truth's mark."""
+        found, lacking = list[Heatmap](), list[Lacking]()
+        for one in self.read(truth.coin):
+            if (why := of_another_coin(one, truth)) is not None:
+                lacking.append((one.label, why))
+                continue
+            try:
+                found.append(shift(one, truth.mark_px) if self.shift else one)
+            except BadInput as error:
+                lacking.append((one.label, str(error)))
+        return found, lacking
 
 
 NO_FILES: Final = Files()
@@ -77,8 +91,9 @@ def compare_stored(
     """Compare maps of `coin` as of `at`; the models are built for the very moment of the truth's reading.
 
     `truth` and `models` are `exact`, `VENUE:MODEL`, or the path of a map file. Raises `BadInput` for another
-    spelling or a file of another coin, and whatever the makers raise where data are missing. Without `models` and
-    `files` they are `DEFAULT_MODELS`, and `FITTED_MODELS` as far as they can be made. Baselines stand beside them where
+    spelling, and whatever the makers raise where data are missing; a file that cannot be compared is named among the
+    remarks, and refused where nothing else is compared. Without `models` and `files` they are `DEFAULT_MODELS`, and
+    `FITTED_MODELS` as far as they can be made. Baselines stand beside them where
     the data for them are stored. With `windows` every model given as `VENUE:MODEL` is made for 24 h, 7 d and 30 d as
     well, to tell which of them show a cluster.
     """
@@ -88,15 +103,18 @@ def compare_stored(
         raise BadInput(f"{truth_map.label} must be a map of {coin}: a map of {truth_map.coin}")
     moment = truth_map.as_of
     named = models or (() if files.paths else DEFAULT_MODELS)
-    maps, read = [make_map(view, coin, spec, moment, window) for spec in named], files.read(coin)
-    for one in (*maps, *read):
+    maps = [make_map(view, coin, spec, moment, window) for spec in named]
+    for one in maps:
         if (why := of_another_coin(one, truth_map)) is not None:
             raise BadInput(f"{one.label} must be a map of {truth_map.coin}: {why}")
-    maps += [files.placed(one, truth_map) for one in read]
-    notes: Notes = ()
+    given, unfit = files.beside(truth_map)
+    maps += given
+    if unfit and not maps:
+        raise BadInput(f"{unfit[0][0]} must be a map that can be compared: {unfit[0][1]}")
+    notes: Notes = tuple(note("not_compared", missing=[one]) for one in unfit)
     if not (models or files.paths):
-        fitted, notes = _fitted_maps(view, coin, moment, window)
-        maps += fitted
+        fitted, missing = _fitted_maps(view, coin, moment, window)
+        maps, notes = [*maps, *fitted], (*notes, *missing)
     baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
     around = around_maps(view, coin, (truth_map, *maps), of_windows=maps if windows else ())
     return compared(
@@ -105,6 +123,7 @@ def compare_stored(
         tolerance_pct,
         crowd=crowd,
         notes=(*notes, *lacking),
+        caveats=() if at else ages_now(truth_map, maps),
         baselines=baselines,
         around=around,
         within_pct=within_pct,
@@ -120,13 +139,33 @@ def of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
     return f"its mark is {price(given.mark_px)}, that of {truth.coin} {price(truth.mark_px)}: a map of another coin?"
 
 
+def ages_now(truth: Heatmap, maps: Sequence[Heatmap], now: datetime | None = None) -> Notes:
+    """How old the older one is now, the truth or the map, of those whose moments are so far apart that a headline must
+    state it; each once. By default the clock's now."""
+    at, older = now or datetime.now(UTC), dict[str, Heatmap]()
+    for one in maps:
+        if of_codes(apart(truth, one), ("moments_apart",)):
+            which = min(truth, one, key=lambda each: each.as_of)
+            older.setdefault(which.label, which)
+    return tuple(
+        note("moment_ago", at=f"{one.as_of:%Y-%m-%d %H:%M} UTC", age_s=_whole(at - one.as_of)).of(label)
+        for label, one in older.items()
+        if at > one.as_of
+    )
+
+
+def _whole(age: timedelta) -> float:
+    """Seconds of whole hours."""
+    return 3600.0 * (age // timedelta(hours=1))
+
+
 def around_maps(
     store: Store, coin: str, maps: Sequence[Heatmap], of_windows: Sequence[Heatmap] = ()
 ) -> Around:
     """What is stored of the venues of maps at the moment of the first, the truth; and clusters by window of the
     modelled ones among `of_windows`."""
     at, venues = maps[0].as_of, list(dict.fromkeys(one.venue for one in maps))
-    markets = {name: surroundings_of(store, coin, name, at, venues) for name in venues}
+    markets = {name: surroundings_of(store, coin, name, at) for name in venues}
     books = ((name, store.once(depth_of, market.venue, coin, at)) for name, market in markets.items())
     windows = {
         one.label: clusters_by_window(store, coin, one.venue.replace(TOGETHER, ","), one.model, at=at)

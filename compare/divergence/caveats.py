@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from liqtruth.compare.conclusion import Scored, barred_values
+from liqtruth.compare.conclusion import Aside, Scored, barred_values
 from liqtruth.compare.divergence.divergence import RangeScore
 from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
@@ -120,12 +120,19 @@ def _granularity(grains: Sequence[Granularity]) -> Iterator[Note]:
         )
 
 
-def reach_remarks(models: Sequence[RangeScore], range_pct: float) -> Notes:
-    """Where one map narrows what all are ranked on, others are scored further out; a map's own score is."""
-    narrow = [one.label for one in models if one.reach_pct <= range_pct + SAME_REACH_PCT]
-    if len(narrow) in (0, len(models)):
-        return ()
-    return (note("ranked_on_common", range_pct=range_pct, label=", ".join(narrow)),)
+def reach_remarks(models: Sequence[RangeScore], aside: Sequence[Aside | None], range_pct: float) -> Notes:
+    """Where one map narrows what all are ranked on, others are scored further out; a map's own score is. Those that
+    cover too little to be ranked are named with how far they reach."""
+    ranked = [one for one, why in zip(models, aside, strict=True) if why is None]
+    narrow = [one.label for one in ranked if one.reach_pct <= range_pct + SAME_REACH_PCT]
+    found = [
+        note("set_aside", range_pct=one.reach_pct).of(one.label)
+        for one, why in zip(models, aside, strict=True)
+        if why == "too_few"
+    ]
+    if len(narrow) not in (0, len(ranked)):
+        found.insert(0, note("ranked_on_common", range_pct=range_pct, label=", ".join(narrow)))
+    return tuple(found)
 
 
 def _range(range_pct: float, asked_pct: float) -> Iterator[Note]:

@@ -4,31 +4,48 @@ Tried are: its sides exchanged, all distances from the mark multiplied (a levera
 liquidations too near by about as much), and all prices moved (a map of another moment, or centred on another price).
 Beside them single clusters: that only the map has, that it makes too large, that it lacks, and that are one
 holder's. Nothing is said of a change that gains less than the truth's own noise, or less than what is not read of the
-truth could undo.
+truth could undo, unless it takes away nearly all there is. A map of a vendor is held against the models of its venue
+too, whose leverages may be others, but neither their sides nor their prices: that needs no truth. Where an exchange or
+a move would fit about as well as the map does, it is stated that it cannot be told.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liqtruth.compare.divergence.assignment import ClusterPair, Zone
-from liqtruth.compare.statistics.distances import log_distance
-from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.compare.divergence.layers import pair
+from liqtruth.compare.divergence.venues import ALL
+from liqtruth.compare.statistics.changes import (
+    AS_IT_IS,
+    LEAST_FACTOR,
+    LEAST_SHIFT_PCT,
+    MOVES_PCT,
+    Change,
+    Fits,
+    Shape,
+    least_pct,
+)
+from liqtruth.estimator.model.maps import TOGETHER
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note
 
-FACTORS: Final = np.geomspace(0.2, 5.0, 65)
-SHIFTS_PCT: Final = np.linspace(-8.0, 8.0, 65)
-LEAST_FACTOR: Final = 1.2
-LEAST_SHIFT_PCT: Final = 0.5
 SAME_SHIFT: Final = 0.25
 """A map is centred where a price is whose distance from the mark is its shift up to this part of it."""
 LEAST_GAIN: Final = 0.4
 """Share of the distance that a change must take away, before it is called an explanation."""
 LEAST_GAIN_PCT: Final = 0.3
+LEAST_MIRRORED: Final = 0.3
+"""The same of an exchange of the sides, of which there is only one."""
+NEARLY_ALL: Final = 0.7
+"""A change that takes away so much is the explanation, however large the noise is."""
+LEAST_UNTOLD_PCT: Final = 2.0
+"""Moves that differ by less than this are told apart well enough."""
+LEAST_DISTANCE_PCT: Final = 0.1
+"""Of price; nothing is explained of a map that is so near."""
 FLOORS: Final = 1.5
 """And so much of price, or so many noise floors of the truth where that is more."""
 LARGE_SHARE: Final = 0.10
@@ -39,27 +56,11 @@ HEAVY: Final = 2.0
 """Times the truth's share, and `HEAVY_SHARE` more of its side: what a map has beyond both in one cluster is named."""
 HEAVY_SHARE: Final = 0.15
 ONE_HOLDER: Final = 0.5
-POINTS: Final = 500
-AS_IT_IS: Final = (1.0, 0.0)
-"""Factor of distances, and move in log price."""
+UNTOLD: Final = "untold"
+"""Code of the note on what cannot be told: nothing that is wrong."""
+CHANGED: Final = frozenset({"looks_mirrored", "looks_moved", "looks_centred_on_mean"})
+"""Codes of the notes that name another change than a leverage."""
 MISSED: Final = ("missed_cluster", "missed_holder")
-
-Shares = Sequence[FloatArray | None]
-"""Cumulative shares of longs and of shorts; null where a side is empty."""
-
-
-@dataclass(frozen=True)
-class _Change:
-    """`off_pct` is W1, mean of the sides, after it; `value` a factor or a shift in percent."""
-
-    code: str
-    value: float
-    off_pct: float
-
-    @property
-    def shape(self) -> tuple[float, float]:
-        """Factor of distances (-1 exchanges the sides), and move in log price."""
-        return _shape(self.code, self.value)
 
 
 def diagnose(
@@ -76,15 +77,96 @@ def diagnose(
     `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor. `pairs`
     are of it, `of_holders` those of the whole truth, of which only what is a single holder's is named.
     """
-    wanted, part = _Axis.of(layer or truth).shares(range_pct), _Axis.of(model)
-    off_pct = _off_one(wanted, part.shares(range_pct), range_pct)
-    found: list[Note] = []
-    if off_pct is not None:
-        best = min(_changes(part, wanted, range_pct), key=lambda one: one.off_pct, default=None)
-        if best is not None and _explains(*_at_least(truth, wanted, part, best, range_pct), floor_pct):
-            found.append(note(best.code, value=best.value, off_pct=off_pct, then_pct=best.off_pct))
+    wanted, unread = layer or truth, [_unseen(truth, side) for side in SIDES]
+    fits = Fits.of(wanted, model, range_pct)
+    found: Notes = ()
+    if layer is not None and not any(unread):
+        found = _nearly_all(Fits.of(truth, model, range_pct))
+    if fits is not None:
+        found = found or _explained(fits, wanted, model, range_pct, floor_pct, unread)
+        found = (*found, *_untold(fits, floor_pct, found))
     held = (one for one in _clusters(truth, model, of_holders) if one.code == "missed_holder")
-    return (*found, *_clusters(layer or truth, model, pairs), *held)
+    return (*found, *_clusters(wanted, model, pairs), *held)
+
+
+def _explained(
+    fits: Fits,
+    wanted: Heatmap,
+    model: Heatmap,
+    range_pct: float,
+    floor_pct: float | None,
+    unread: Sequence[float],
+) -> Notes:
+    """The change that explains most of the distance: alone, or of what another leverage leaves of it."""
+
+    def explains(change: Change, before: Shape, off_pct: float, least: float) -> bool:
+        if not any(unread) and _is_nearly_all(off_pct, change.off_pct):
+            return True
+        off, then = least_pct(wanted, model, range_pct, [before, change.shape], unread).tolist()
+        return _is_gain(off, then, floor_pct, least)
+
+    alone = fits.single if explains(fits.single, AS_IT_IS, fits.as_it_is_pct, LEAST_GAIN) else None
+    if alone is not None and alone.code != "looks_scaled":
+        return (_said(alone, fits),)
+    for change in sorted((fits.mirrored, fits.moved), key=lambda one: one.off_pct):
+        least = LEAST_MIRRORED if change.code == "looks_mirrored" else LEAST_GAIN
+        if explains(change, fits.scaled.shape, fits.scaled.off_pct, least):
+            return (_said(change, fits),)
+    return () if alone is None else (_said(alone, fits),)
+
+
+def _nearly_all(fits: Fits | None, beside: str | None = None) -> Notes:
+    """An exchange or a move that leaves next to nothing of what another leverage does not explain."""
+    if fits is None:
+        return ()
+    change = min((fits.mirrored, fits.moved), key=lambda one: one.off_pct)
+    told = _is_nearly_all(fits.scaled.off_pct, change.off_pct)
+    return (_said(change, fits, beside),) if told else ()
+
+
+def beside_models(model: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> Notes:
+    """What is wrong with a vendor's map by the models of its venue that it is compared with: one of a venue that its
+    file does not state, or of several, is held against all of them."""
+    if model.source != "imported":
+        return ()
+    for one in maps:
+        if one.source == "modelled" and not one.only and _of_one_market(model, one):
+            own, wanted, reach_pct = pair(one, model, range_pct)
+            if found := _nearly_all(Fits.of(wanted, own, reach_pct), one.label):
+                return found
+    return ()
+
+
+def _of_one_market(vendors: Heatmap, model: Heatmap) -> bool:
+    venues = set(vendors.venue.split(TOGETHER))
+    return bool(venues & {UNKNOWN_VENUE, ALL} or venues & set(model.venue.split(TOGETHER)))
+
+
+def _untold(fits: Fits, floor_pct: float | None, named: Notes) -> Notes:
+    """Whether the sides are exchanged, and by how much prices may be moved, where the truth cannot tell: the map so
+    changed fits it as well up to the truth's own noise. Nothing where a change is `named`."""
+    if {one.code for one in named} - {"looks_scaled"}:
+        return ()
+    limit = fits.scaled.off_pct + max(LEAST_GAIN_PCT, floor_pct or 0.0)
+    sides = fits.mirrored.off_pct <= limit
+    low, high = _around_zero(fits.by_move <= limit)
+    if not sides and high - low < LEAST_UNTOLD_PCT:
+        return ()
+    return (note(UNTOLD, sides=sides, low_pct=low, high_pct=high),)
+
+
+def _around_zero(fits: NDArray[np.bool_]) -> tuple[float, float]:
+    """The least and the largest of `MOVES_PCT` up to which all fit from none on."""
+    middle = fits.size // 2
+    low, high = (int(np.argmin(np.append(part, False))) for part in (fits[middle::-1], fits[middle:]))
+    return float(MOVES_PCT[middle - max(low - 1, 0)]), float(MOVES_PCT[middle + max(high - 1, 0)])
+
+
+def _said(change: Change, fits: Fits, beside: str | None = None) -> Note:
+    values = {"value": change.value, "off_pct": fits.as_it_is_pct, "then_pct": change.off_pct}
+    if change.code != "looks_scaled" and abs(np.log(change.factor)) >= np.log(LEAST_FACTOR):
+        values["factor"] = change.factor
+    return note(change.code, **values, **({} if beside is None else {"beside": beside}))
 
 
 def on_mean(found: Notes, means: Sequence[Note]) -> Notes:
@@ -105,16 +187,6 @@ def _on_mean(moved: Note, means: Sequence[Note]) -> Note:
     return moved
 
 
-def _at_least(
-    truth: Heatmap, wanted: Shares, model: "_Axis", change: "_Change", range_pct: float
-) -> tuple[float, float]:
-    """W1 before and after the change, were all that is not read of the truth where it suits the map best."""
-    unread = [_unseen(truth, side) for side in SIDES]
-    shapes = np.array([AS_IT_IS, change.shape])
-    found = _off(wanted, model.shares(range_pct, shapes), range_pct, unread)
-    return (0.0, 0.0) if found is None else (float(found[0]), float(found[1]))
-
-
 def by_maps(diagnoses: Mapping[str, Notes]) -> list[tuple[str, Note]]:
     """Each finding with the labels of its maps; what several maps miss is one finding."""
     labels: dict[Note, list[str]] = {}
@@ -133,96 +205,26 @@ def _of_several(missed: Note) -> Note:
     return note("missed_by_several", **values)
 
 
-def _explains(off_pct: float, then_pct: float, floor_pct: float | None) -> bool:
+def _is_nearly_all(off_pct: float, then_pct: float) -> bool:
+    return off_pct >= LEAST_DISTANCE_PCT and off_pct - then_pct >= NEARLY_ALL * off_pct
+
+
+def _is_gain(off_pct: float, then_pct: float, floor_pct: float | None, least: float) -> bool:
     gain = off_pct - then_pct
-    return gain >= max(LEAST_GAIN_PCT, FLOORS * (floor_pct or 0.0)) and gain >= LEAST_GAIN * off_pct
-
-
-@dataclass(frozen=True, eq=False)
-class _Axis:
-    """A map's cumulative mass from its lowest price up, by signed log distance from its mark."""
-
-    at: FloatArray
-    mass_usd: FloatArray
-
-    @classmethod
-    def of(cls, heatmap: Heatmap) -> "_Axis":
-        middle = heatmap.grid.bins_each_way
-        at = np.arange(-middle, middle + 1, dtype=np.float64) * heatmap.grid.log_width
-        return cls(at, np.concatenate([[0.0], np.cumsum(heatmap.long_usd + heatmap.short_usd)]))
-
-    def shares(self, range_pct: float, shapes: FloatArray | None = None) -> list[FloatArray | None]:
-        """Cumulative share of each side from the mark outward, at `POINTS` log distances up to the range, for each row
-        of `shapes` (factor, move), by default the map as it is: shape (rows, points); null where the side is empty in
-        all of them, NaN where it is in one."""
-        factor, move = np.hsplit(np.array([AS_IT_IS]) if shapes is None else shapes, 2)
-        start = np.interp(-move / factor, self.at, self.mass_usd)
-        found: list[FloatArray | None] = []
-        for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
-            at = np.linspace(0.0, float(log_distance(range_pct, side)), POINTS)
-            mass = np.abs(np.interp((sign * at - move) / factor, self.at, self.mass_usd) - start)
-            whole = mass[:, -1:]
-            found.append(mass / np.where(whole > 0, whole, np.nan) if whole.any() else None)
-        return found
-
-
-def _off(
-    wanted: Shares, shares: Shares, range_pct: float, unread: Sequence[float] = (0.0, 0.0)
-) -> FloatArray | None:
-    """W1 of each row of shares, mean of the sides, in percent of price; null where a side of either is empty, as the
-    score itself is, and NaN where it is in one row.
-
-    With shares of the sides `unread`, the least that it can be, wherever those are.
-    """
-    found = []
-    for side, truth, other, rest in zip(SIDES, wanted, shares, unread, strict=True):
-        if truth is None or other is None:
-            return None
-        least = (1 - rest) * truth
-        gap = np.maximum(np.maximum(least - other, other - least - rest), 0.0)
-        found.append(100 * float(log_distance(range_pct, side)) * gap.mean(axis=1))
-    return np.asarray((found[0] + found[1]) / 2, dtype=np.float64)
-
-
-def _off_one(wanted: Shares, shares: Shares, range_pct: float) -> float | None:
-    found = _off(wanted, shares, range_pct)
-    return None if found is None or np.isnan(found[0]) else float(found[0])
-
-
-def _shape(code: str, value: float) -> tuple[float, float]:
-    """As `_Axis.shares` takes it."""
-    if code == "looks_mirrored":
-        return -1.0, 0.0
-    return (value, 0.0) if code == "looks_scaled" else (1.0, float(np.log1p(value / 100)))
-
-
-TRIED: Final = (
-    ("looks_mirrored", 0.0),
-    *(("looks_scaled", float(one)) for one in FACTORS if abs(np.log(one)) >= np.log(LEAST_FACTOR)),
-    *(("looks_moved", float(one)) for one in SHIFTS_PCT if abs(one) >= LEAST_SHIFT_PCT),
-)
-SHAPES: Final = np.array([_shape(*one) for one in TRIED])
-
-
-def _changes(model: _Axis, wanted: Shares, range_pct: float) -> Iterator[_Change]:
-    found = _off(wanted, model.shares(range_pct, SHAPES), range_pct)
-    if found is not None:
-        for (code, value), off_pct in zip(TRIED, found.tolist(), strict=True):
-            if not np.isnan(off_pct):
-                yield _Change(code, value, off_pct)
+    return gain >= max(LEAST_GAIN_PCT, FLOORS * (floor_pct or 0.0)) and gain >= least * off_pct
 
 
 def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> Iterator[Note]:
     """Large clusters that one map has alone; one that the map misses may be a single holder's."""
-    for pair in pairs:
-        if pair.fate == "phantom" and pair.model is not None:
-            yield from _alone("phantom_cluster", pair.side, pair.model, model, truth)
-        elif pair.fate == "missed" and pair.truth is not None:
-            holder = pair.truth.largest_holder_share
+    for one in pairs:
+        if one.fate == "phantom" and one.model is not None:
+            yield from _alone("phantom_cluster", one.side, one.model, model, truth)
+        elif one.fate == "missed" and one.truth is not None:
+            holder = one.truth.largest_holder_share
             code = "missed_holder" if holder is not None and holder >= ONE_HOLDER else "missed_cluster"
-            yield from _alone(code, pair.side, pair.truth, truth, model)
-        elif pair.model is not None and pair.truth is not None:
-            yield from _too_heavy(pair.side, pair.model, pair.truth, model, truth)
+            yield from _alone(code, one.side, one.truth, truth, model)
+        elif one.model is not None and one.truth is not None:
+            yield from _too_heavy(one.side, one.model, one.truth, model, truth)
 
 
 def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> Iterator[Note]:

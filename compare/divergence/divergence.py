@@ -9,14 +9,14 @@ from typing import Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import RAW, Barred, Conclusion, against, sentences
+from liqtruth.compare.conclusion import RAW, Aside, Barred, Conclusion, against, sentences
 from liqtruth.compare.divergence.assignment import ClusterPair
 from liqtruth.compare.divergence.consensus import ClusterRow
 from liqtruth.compare.divergence.matching import (
     ClusterMatch,
     Recall,
 )
-from liqtruth.compare.divergence.ranking import Placed
+from liqtruth.compare.ranking import Placed
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import Granularity
 from liqtruth.compare.statistics.scores import (
@@ -92,7 +92,8 @@ class ModelResult:
     shares of both maps, one to one. Where it is null they may judge nothing: each cluster stands alone;
     `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
     nearer than a map that knows nothing may be, so that no figure of it may be called better; `turned_at`
-    the coverage at which what was not read of the truth could turn how it stands to the mark."""
+    the coverage at which what was not read of the truth could turn how it stands to the mark. `aside` is why it is not
+    ranked among the others: its scores then reach as far as it covers. `untold` is what the truth cannot tell of it."""
 
     summary: MapSummary
     scores: Scores
@@ -109,6 +110,8 @@ class ModelResult:
     by_chance: bool = False
     turned_at: float | None = None
     clusters_of: str | None = None
+    aside: Aside | None = None
+    untold: Notes = ()
 
 
 @dataclass(frozen=True)
@@ -126,13 +129,15 @@ class BaselineResult:
 @dataclass(frozen=True)
 class LayerScore:
     """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides. It ranks the
-    model only where `ranked`."""
+    model only where `ranked`. A map that is set aside is scored within `reach_pct` of the mark, as far as it covers; a
+    reading of the same positions against the whole truth in either layer."""
 
     label: str
     scores: Scores
     skill: float | None
     ranked: bool = True
     gaps: tuple[Gap, ...] = ()
+    reach_pct: float | None = None
 
 
 @dataclass(frozen=True)
@@ -158,7 +163,8 @@ class LayerResult:
 @dataclass(frozen=True)
 class RangeScore:
     """One map against one layer on its own: within `reach_pct` of the mark, the range or as far as map and truth reach.
-    `null_pct` is W1 of the map that knows only the mark there; `enough` and `ranked` as those of a layer."""
+    `null_pct` is W1 of the map that knows only the mark there, `noise_floor_pct` that of the truth; `enough` and
+    `ranked` as those of a layer, `turned_at` as of a model."""
 
     label: str
     reach_pct: float
@@ -168,6 +174,8 @@ class RangeScore:
     enough: bool = True
     ranked: bool = True
     gaps: tuple[Gap, ...] = ()
+    noise_floor_pct: float | None = None
+    turned_at: float | None = None
 
 
 @dataclass(frozen=True)
@@ -262,7 +270,7 @@ class Divergence:
             tuple(
                 RangeScore(
                     label,
-                    self.range_pct,
+                    getattr(one, "reach_pct", None) or self.range_pct,
                     one.scores,
                     null.wasserstein_pct,
                     one.skill,
@@ -299,19 +307,22 @@ class Divergence:
     def of_maps(self) -> list[str]:
         """Where several maps are compared, each in one line, the nearest first; a map that was given as a file with
         what its gap to the truth is, since whoever asks of a map wants to be told of it."""
+        told_already = {one.label for one in self.conclusion.readings} if self.conclusion else set()
         if len(self.ranking) < 2:
             return []
         given = {one.summary.label for one in self.models if one.summary.source == "imported"}
         gaps = {one.label: one.gaps for one in self._answers.models}
         assert self.conclusion is not None
         told = given - {self.conclusion.label}
+        told_gap = ("cannot_be_told", "too_few")
         return [
             f"{one.text}. {gap_sentence(gaps[one.label], one.label, against(self.conclusion.layer))}".rstrip(
                 ". "
             )
-            if one.label in told and one.says != "cannot_be_told"
+            if one.label in told and one.says not in told_gap
             else one.text
             for one in self.ranking
+            if one.label not in told_already
         ]
 
     @property

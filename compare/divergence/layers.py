@@ -5,9 +5,9 @@ other map than its own and the truth: no narrow map cuts the others there.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from liqtruth.compare.conclusion import CROWD, RAW, Barred, passes
+from liqtruth.compare.conclusion import CROWD, RAW, Aside, Barred, passes
 from liqtruth.compare.divergence.baselines import layer_scores, null_of, scored_baselines
 from liqtruth.compare.divergence.divergence import LayerResult, LayerScore, RangeResult, RangeScore
 from liqtruth.compare.imported.overlap import common_reach, cut
@@ -62,6 +62,22 @@ def layer_result(
     )
 
 
+def with_those_aside(
+    layer: LayerResult, aside: Sequence[Aside | None], ranges: Sequence[RangeResult], within_pct: float
+) -> LayerResult:
+    """The layer with the maps that are not ranked among the others in their places: each as far as it reaches itself, a
+    reading of the same positions against the whole truth in either layer."""
+    own = next(one for one in ranges if (one.layer, one.range_pct) == (layer.layer, within_pct))
+    ranked = iter(layer.models)
+    rows = (
+        next(ranked)
+        if why is None
+        else LayerScore(one.label, one.scores, one.skill, why == "reading", one.gaps, one.reach_pct)
+        for why, one in zip(aside, own.models, strict=True)
+    )
+    return replace(layer, models=tuple(rows))
+
+
 def _scored(truth: Heatmap, model: Heatmap, range_pct: float, null: Scores, *, ranked: bool) -> LayerScore:
     found = score(truth, model, range_pct)
     gained = skill(found.wasserstein_pct, null.wasserstein_pct)
@@ -85,14 +101,16 @@ def range_results(
     models: Sequence[Heatmap],
     bars: Sequence[Barred | None],
     baselines: Sequence[Heatmap] = (),
+    readings: Sequence[bool] = (),
 ) -> tuple[RangeResult, ...]:
-    """Every map within each of `RANGES_PCT`, first against the whole truth, then against its crowd. The maps are not
-    cut to one another: a score reaches as far as its map and the truth do."""
+    """Every map within each of `RANGES_PCT`, first against the whole truth, then against its crowd; those that are
+    `readings` of the same positions against the whole truth both times. The maps are not cut to one another: a score
+    reaches as far as its map and the truth do."""
     layers = [(RAW, truth), *([] if crowd is None else [(CROWD, crowd)])]
     return tuple(
-        _range_result(name, whole, models, bars, baselines, range_pct)
-        for name, whole in layers
-        for range_pct in RANGES_PCT
+        _range_result(name, wanted, truth, models, bars, readings or [False] * len(models), baselines, pct)
+        for name, wanted in layers
+        for pct in RANGES_PCT
     )
 
 
@@ -112,21 +130,23 @@ class _Ground:
         same = truth is self.truth and reach_pct == self.reach_pct
         return self if same else _ground(truth, reach_pct), own
 
-    def scored(self, model: Heatmap, bar: Barred | None = None) -> RangeScore:
+    def scored(self, model: Heatmap, bar: Barred | None = None, *, reading: bool = False) -> RangeScore:
         ground, own = self.under(model)
         found = score(ground.truth, own, ground.reach_pct)
         gained = skill(found.wasserstein_pct, ground.null_pct)
         null = null_of(ground.truth)
-        turned = turned_at(ground.truth, own, null, ground.reach_pct, gained) is not None
+        turned = turned_at(ground.truth, own, null, ground.reach_pct, gained)
         return RangeScore(
             label=model.label,
             reach_pct=ground.reach_pct,
             scores=found,
             null_pct=ground.null_pct,
             skill=gained,
-            enough=ground.enough,
-            ranked=ground.enough and bar is None and not turned,
+            enough=ground.enough or reading,
+            ranked=reading or (ground.enough and bar is None and turned is None),
             gaps=widest_gaps(ground.truth, own, ground.reach_pct),
+            noise_floor_pct=ground.floor_pct,
+            turned_at=turned,
         )
 
 
@@ -144,20 +164,25 @@ def _null_and_floor(truth: Heatmap, reach_pct: float) -> tuple[float | None, flo
 
 def _range_result(
     layer: str,
+    wanted: Heatmap,
     truth: Heatmap,
     models: Sequence[Heatmap],
     bars: Sequence[Barred | None],
+    readings: Sequence[bool],
     baselines: Sequence[Heatmap],
     range_pct: float,
 ) -> RangeResult:
-    ground = _ground(truth, range_pct)
+    ground, whole = _ground(wanted, range_pct), _ground(truth, range_pct)
     return RangeResult(
         range_pct=range_pct,
         layer=layer,
         enough=ground.enough,
         noise_floor_pct=ground.floor_pct,
         null_pct=ground.null_pct,
-        models=tuple(ground.scored(model, bar) for model, bar in zip(models, bars, strict=True)),
+        models=tuple(
+            whole.scored(model, reading=True) if reading else ground.scored(model, bar)
+            for model, bar, reading in zip(models, bars, readings, strict=True)
+        ),
         baselines=tuple(ground.scored(baseline) for baseline in baselines),
     )
 

@@ -155,9 +155,13 @@ def apart(truth: Heatmap, model: Heatmap) -> Notes:
 
 
 def lined_up(
-    truth: Heatmap, models: Sequence[Heatmap], crowd: Heatmap | None = None
+    truth: Heatmap,
+    models: Sequence[Heatmap],
+    crowd: Heatmap | None = None,
+    ranked: Sequence[Heatmap] | None = None,
 ) -> tuple[Heatmap, tuple[Heatmap, ...], Heatmap | None, Notes]:
-    """Maps cut to the range that all of them cover, and what the headline must state of how far apart they are.
+    """Maps cut to the range that the truth and those that are `ranked`, by default all, cover; and what the headline
+    must state of how far apart they are.
 
     Maps that cover all prices stay as they are; those of one label are numbered. The same maps again give the same.
     """
@@ -170,7 +174,7 @@ def lined_up(
         new = tuple(one for one in about if one not in model.coverage.notes)
         coverage = replace(model.coverage, notes=(*model.coverage.notes, *new))
         noted.append(replace(model, coverage=coverage) if new else model)
-    reach = common_reach(truth, *models)
+    reach = common_reach(truth, *(models if ranked is None else ranked))
     cuts = [cut(one, reach) for one in (truth, *noted)]
     found = tuple(one.of(", ".join(dict.fromkeys(labels))) for one, labels in whose.items())
     return cuts[0], tuple(cuts[1:]), None if crowd is None else cut(crowd, reach), found

@@ -6,7 +6,7 @@ takes in the next true range with a weight of 1/14. Bars of four hours (UTC) are
 stored; one that is not whole ends the line, and the average begins anew after it.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -100,13 +100,12 @@ def four_hours(bars: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def surroundings_of(
-    store: Store, coin: str, venue: str, at: datetime, others: Iterable[str] = ()
-) -> Surroundings:
+def surroundings_of(store: Store, coin: str, venue: str, at: datetime) -> Surroundings:
     """The market of a map's `venue` (of several added up, the first) at a moment; where it has no candles of four hours
-    and less, the average true range is that of the first of `others` that has."""
+    and less, the average true range is that of the first other venue that has any of the coin stored."""
     own = venue.split(TOGETHER)[0]
-    venues = dict.fromkeys((own, *(name for other in others for name in other.split(TOGETHER))))
+    stored = (name for name, listed in store.lake.series_coins("candles") if listed == coin)
+    venues = dict.fromkeys((own, *stored))
     atr_pct, atr_from = next(
         ((found, name) for name in venues if (found := _atr_pct(store, name, coin, at)) is not None),
         (None, None),

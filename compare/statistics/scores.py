@@ -29,6 +29,9 @@ from liqtruth.heatmap.text import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""
+ALIKE: Final = 0.9
+"""A skill from here on is that of another reading of the same positions: nine tenths of what a map that knows only the
+mark is off are gone."""
 BY_CHANCE: Final = 0.03
 """A score that maps which know nothing reach more often than this is luck: then at most 5 % of them are called better
 (`tests/compare/test_null_claims.py`), though no real map is quite as likely at one distance as at another."""

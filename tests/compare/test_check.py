@@ -1,17 +1,21 @@
 """One command from nothing to an answer, on a synthetic exchange over real sockets."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from liqtruth.compare.check import CheckPlan, check_coin
+from liqtruth.compare.comparison.session import Files, ages_now, compare_stored
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.gather import Gathered, Watching, gather
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
+from liqtruth.heatmap.heatmap import Origin
 from liqtruth.heatmap.notes import of_codes
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
@@ -96,10 +100,49 @@ def test_a_row_of_a_vendors_file_is_checked_like_any_map(
     with pytest.raises(VendorMapRefused, match="--mark"):
         check_coin(store, CheckPlan(**{**vars(plan), "maps": unpriced}), "BTC")
     moved = CheckPlan(**{**vars(plan), "maps": unpriced, "mark_px": layouts.MARK, "shift": True})
-    with pytest.raises(
-        BadInput, match="nothing is known around"
-    ):  # the file ends far from this market's mark
+    with pytest.raises(MissingData, match="nothing is known around"):  # it ends far from this market's mark
         check_coin(store, moved, "BTC")
+
+
+def test_a_map_that_cannot_be_shifted_is_named_and_the_others_are_compared(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3, within_s=20.0)
+    gathered(store, served, plan)
+    far, own = written(tmp_path, layouts.coinank_by_exchange()), tmp_path / "own.json"
+    write_map(exact_map(store, "BTC"), own)
+    maps = [f"{far}#Hyperliquid", str(own)]
+    checked = check_coin(store, CheckPlan(**{**vars(plan), "maps": maps, "shift": True}), "BTC")
+    stored = compare_stored(store, "BTC", files=Files(maps, shift=True))
+    for found in (checked.comparison.divergence, stored.divergence):
+        assert [model.summary.label for model in found.models] == ["hyperliquid exact"]
+        named = [one.values["missing"] for one in of_codes(found.remarks, {"not_compared"})]
+        assert [label for [(label, _)] in named] == ["hyperliquid coinank"]
+    assert checked.lacking == ("hyperliquid coinank",)
+    with pytest.raises(BadInput, match="nothing is known around"):
+        compare_stored(store, "BTC", files=Files(maps[:1], shift=True))
+
+
+def test_where_the_truth_is_the_older_one_the_headline_says_so_and_how_old_it_is_now(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3, within_s=20.0)
+    gathered(store, served, plan)
+    whole, own = exact_map(store, "BTC"), tmp_path / "own.json"
+    now = whole.as_of + timedelta(days=91)
+    maps = [
+        replace(whole, as_of=whole.as_of + timedelta(days=days), source="imported", origin=Origin("x", "y"))
+        for days in (90.5, -3.0)
+    ]
+    newer, older = (ages_now(whole, [one], now) for one in maps)
+    assert [(one.about, one.values["age_s"]) for one in newer] == [("hyperliquid exact", 91 * 86_400.0)]
+    assert [one.values["age_s"] for one in older] == [94 * 86_400.0]
+    write_map(maps[0], own)
+    found = check_coin(store, CheckPlan(**{**vars(plan), "maps": [str(own)]}), "BTC").comparison.divergence
+    assert [one.values["when"] for one in of_codes(found.caveats, {"moments_apart"})] == ["after"]
+    assert len(of_codes(found.caveats, {"moment_ago"})) == 1
+    then = CheckPlan(**{**vars(plan), "maps": [str(own)], "at": whole.as_of})
+    assert not of_codes(check_coin(store, then, "BTC").comparison.divergence.caveats, {"moment_ago"})
 
 
 def test_a_map_of_one_coin_is_compared_with_that_coin_alone(

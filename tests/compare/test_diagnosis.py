@@ -1,7 +1,10 @@
 """Faults that are planted in a right map are named; a right map has none, however it was drawn."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
 import pytest
 
 from liqtruth.compare.divergence.assignment import assign_clusters
@@ -10,8 +13,9 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
 from liqtruth.heatmap.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.notes import Notes, note
 from tests.compare.maps import TRUTH, Level, crowd, map_of
+from tests.compare.test_missing_venue import market, vendors
 
 RANGE_PCT = 50.0
 MANY = crowd(1, positions=900)
@@ -125,3 +129,92 @@ def test_what_several_maps_miss_is_one_finding_of_all_of_them() -> None:
         ("a, b", "missed_by_several"),
     ]
     assert by_maps({"a": (missed,)}) == [("a", missed)]
+
+
+# ------------------------------------------------------------------- faults of a vendor's file
+
+CHANGED = {"looks_mirrored", "looks_moved"}
+EXCHANGED = {"long": "short", "short": "long"}
+
+
+def planted(levels: list[Level], fault: float | None) -> Heatmap:
+    """A vendor's file of these levels with its sides exchanged (null), or moved by so many percent."""
+    if fault is None:
+        levels = changed(levels, lambda side, away: (EXCHANGED[side], away))
+    return replace(map_of(moved(levels, fault) if fault else levels), source="imported", model="theirs")
+
+
+def named(truth: Heatmap, *maps: Heatmap, **given: Any) -> tuple[set[str], Notes]:
+    """Codes of changes of the first map, and what is not told of it."""
+    [first, *_] = compare_maps(truth, maps, **given).models
+    return {one.code for one in first.diagnosis} & {*CHANGED, "looks_scaled"}, first.untold
+
+
+@pytest.mark.parametrize(("fault", "code"), [(None, "mirrored"), (-3.0, "moved"), (3.0, "moved")])
+@pytest.mark.parametrize("seed", range(4))
+def test_on_a_market_alike_on_both_sides_a_planted_fault_is_named(
+    seed: int, fault: float | None, code: str
+) -> None:
+    """What exchanges or moves nearly all of it explains it, however small that is beside the noise of the truth."""
+    levels = crowd(seed, positions=900)
+    truth = map_of(levels)
+    assert named(truth, planted(levels, fault))[0] == {f"looks_{code}"}
+    assert named(truth, planted(levels, 0.0))[0] == set()
+
+
+@pytest.mark.parametrize(("fault", "code"), [(None, "mirrored"), (-3.0, "moved"), (3.0, "moved")])
+def test_a_fault_is_named_beside_a_model_of_the_venue_though_the_truth_may_judge_nothing(
+    fault: float | None, code: str
+) -> None:
+    """Leverages may be other ones: the model's liquidations lie nearer by a third."""
+    levels = crowd(5, positions=500)
+    ours = map_of(changed(levels, lambda side, away: (side, 0.7 * away)), venue="binance", model="tiers")
+    theirs = replace(planted(levels, fault), venue="binance")
+    other = replace(ours, venue="okx")
+    few = map_of(TRUTH[:30])
+    [first, _] = compare_maps(few, [theirs, ours]).models
+    [found] = [one for one in first.diagnosis if one.code in CHANGED]
+    assert (found.code, found.values["beside"]) == (f"looks_{code}", ours.label)
+    assert found.values["factor"] == pytest.approx(0.7, abs=0.1)
+    assert named(few, theirs, other)[0] == set(), "of another venue"
+    assert named(few, replace(planted(levels, 0.0), venue="binance"), ours)[0] == set()
+
+
+@pytest.mark.parametrize("fault", [None, -3.0, 3.0])
+def test_a_fault_that_the_truth_cannot_tell_is_not_passed_over_in_silence(fault: float | None) -> None:
+    """Another draw of the same population: what is not named is among what cannot be told."""
+    for seed in range(4):
+        truth = map_of(crowd(seed, positions=900))
+        codes, untold = named(truth, planted(crowd(100 + seed, positions=900), fault))
+        assert codes or untold
+        if untold:
+            values = untold[0].values
+            assert values["sides"] if fault is None else values["low_pct"] <= -2 or values["high_pct"] >= 2
+
+
+def test_what_the_truth_does_tell_is_not_among_what_it_cannot() -> None:
+    many = crowd(3, positions=6000, middle_pct=4.0, spread=0.3)
+    skewed = [(side, away if side == "long" else 2 * away, usd) for side, away, usd in many]
+    again = [(side, away * 1.02, usd) for side, away, usd in skewed]
+    assert named(map_of(skewed), planted(again, 0.0)) == (set(), ())
+
+
+def test_of_vendors_with_leverages_of_their_own_none_is_said_to_be_changed_and_no_exchange_is_passed_over() -> (
+    None
+):
+    false, silent = 0, 0
+    for seed in range(8):
+        ours = market(seed)
+        honest = replace(vendors(ours, seed), venue="binance")
+        truth = replace(
+            map_of(MANY), grid=ours[0].grid, long_usd=ours[0].long_usd, short_usd=ours[0].short_usd
+        )
+        truth = replace(truth, breakdown=None)
+        false += bool(named(truth, honest, *ours)[0] & CHANGED)
+        both = (honest.long_usd + honest.short_usd)[::-1]
+        below = np.arange(both.size) < both.size // 2
+        wrong = replace(honest, long_usd=both * below, short_usd=both * ~below)
+        codes, untold = named(truth, wrong, *ours)
+        silent += not (codes & CHANGED or any(one.values["sides"] for one in untold))
+    assert false == 0
+    assert silent == 0

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqtruth.compare.comparison.session import around_maps
+from liqtruth.compare.modelled import map_facts
 from liqtruth.compare.observed.surroundings import BAR_MS, PERIODS, atr_line, surroundings_of
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import texts
 from liqtruth.storage.store import Store
+from tests.compare.maps import MANY, NEAR, map_of
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 COIN = "BTC"
@@ -122,5 +125,19 @@ def test_the_market_of_a_venue_and_what_is_not_stored_of_it(store: Store) -> Non
     assert found.funding_24h_pct == pytest.approx(0.02)
     assert found.open_interest_24h_pct == pytest.approx(15.0)
     assert found.lacking == ()
-    other = surroundings_of(store, COIN, "bybit", at, ["okx", "binance"])
+    other = surroundings_of(store, COIN, "bybit", at)
     assert (other.atr_pct, other.atr_from) == (found.atr_pct, "binance")
+
+
+def test_a_comparison_has_the_average_true_range_that_a_single_map_has(store: Store) -> None:
+    """Of the first venue whose candles are stored, whether or not a map of it is compared."""
+    at = START + timedelta(days=4)
+    stored(store, "candles", candles(walk(5, 96), 60))
+    maps = [
+        map_of(MANY, coin=COIN, as_of=at),
+        map_of(NEAR, venue="bybit", model="tiers", coin=COIN, as_of=at),
+    ]
+    around = around_maps(store, COIN, maps)
+    single = map_facts(store, maps[0]).surroundings
+    assert single.atr_pct is not None
+    assert {one.atr_pct for one in around.markets.values()} == {single.atr_pct}

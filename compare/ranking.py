@@ -9,7 +9,7 @@ from liqtruth.compare.statistics.scores import SAME_SKILL
 
 Says = Literal[
     "better", "no_better", "worse", "by_chance", "cannot_be_told", "undefined", "saw_this_moment", "fails_its_gate",
-    "no_record",
+    "no_record", "too_few", "agrees", "differs",
 ]  # fmt: skip
 WORDS: Final[dict[str, str]] = {
     "better": "better than knowing only the mark",
@@ -17,6 +17,9 @@ WORDS: Final[dict[str, str]] = {
     "worse": "worse than knowing only the mark",
     "by_chance": "no nearer than by chance",
     "undefined": "not scored on both sides",
+    "too_few": "not judged, since it covers too few positions",
+    "agrees": "a reading of the same positions, which agrees",
+    "differs": "a reading of the same positions, which does not agree",
     **{code: f"{words}, not ranked" for code, words in MARKS.items()},
 }
 
@@ -37,7 +40,7 @@ class Placed:
     def text(self) -> str:
         """`2. binance tiers: off by 3.1 %, worse than knowing only the mark`."""
         place = "–" if self.place is None else f"{self.place}."
-        off = "" if self.off_pct is None else f"off by {self.off_pct:.1f} %, "
+        off = "" if self.off_pct is None or self.says == "too_few" else f"off by {self.off_pct:.1f} %, "
         says = told_text(self.coverage) if self.coverage is not None else WORDS[self.says]
         return f"{place} {self.label}: {off}{says}"
 
@@ -54,15 +57,19 @@ def ranking_of(models: Sequence[Scored]) -> tuple[Placed, ...]:
             place,
             one.off_pct,
             says,
-            one.turned_at if place is None and one.barred is None else None,
+            one.turned_at if says == "cannot_be_told" else None,
         )
         for place, (one, says) in [*enumerate(ranked, start=1), *((None, pair) for pair in others)]
     )
 
 
 def _says(model: Scored) -> Says:
+    if model.aside == "reading" and model.skill is not None:
+        return model.alike
     if model.barred is not None:
         return model.barred.code
+    if model.aside == "too_few":
+        return model.aside
     if model.skill is None or model.off_pct is None:
         return "undefined"
     if model.turned_at is not None:
