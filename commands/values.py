@@ -42,7 +42,7 @@ def parse_time(text: str) -> datetime:
 
 def parse_moment(text: str) -> datetime | str:
     """As `parse_time`, but for what names a map file."""
-    from liqtruth.compare.imported.read import names_file
+    from liqtruth.compare.imported.named_files import names_file
 
     try:
         return parse_time(text)

@@ -69,7 +69,8 @@ def map_import(
     The layout is recognised by its structure. What the file states goes before what is given. Of a screenshot
     (PNG, JPEG, WebP) the last column is read by its colours, between price lines that are given.
     """
-    from liqtruth.compare.imported.read import given_of, open_maps, parted, read_leverage_model
+    from liqtruth.compare.imported.named_files import parted
+    from liqtruth.compare.imported.read import given_of, open_maps, read_leverage_model
     from liqtruth.heatmap.files import is_own, read_map
 
     path, part = parted(file)

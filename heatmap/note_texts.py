@@ -433,6 +433,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{mark_px:,.6g}"
     ),
     "sum_of_venues": "the sum of {names:names}",
+    "totals_left_out": "{names:names} left out: a sum, not one more among what it sums",
+    "total_rows_left_out": "{count} rows called {names:names} left out: sums, not levels",
     "empty_parts": "nothing in the file of {names:names}",
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
