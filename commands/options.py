@@ -12,12 +12,12 @@ import typer
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import (
-    parse_at,
     parse_choice,
     parse_coin,
     parse_days,
     parse_duration,
     parse_moment,
+    parse_past,
     parse_time,
 )
 
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def time_option(*names: str, help: str, heading: str = "Time") -> Any:
-    return typer.Option(*names, parser=parse_time, metavar="TIME", help=help, rich_help_panel=heading)
+def time_option(*names: str, help: str, heading: str = "Time", ahead: bool = False) -> Any:
+    """A moment that was; `ahead` takes one of the future too."""
+    return typer.Option(
+        *names, parser=parse_time if ahead else parse_past, metavar="TIME", help=help, rich_help_panel=heading
+    )
 
 
 def moment_option(*names: str, help: str) -> Any:
@@ -68,14 +71,14 @@ Coins = Annotated[
 At = Annotated[
     datetime | None,
     typer.Option(
-        parser=parse_at,
+        parser=parse_past,
         metavar="TIME",
         help="As of this moment, e.g. 2026-08-21T12:00Z (UTC without a zone); default: the latest.",
         rich_help_panel="Time",
     ),
 ]
 Start = Annotated[Any, time_option("--from", help="First moment; default: the first stored.")]
-End = Annotated[Any, time_option("--to", help="Last moment; default: the last stored.")]
+End = Annotated[Any, time_option("--to", help="Last moment; default: the last stored.", ahead=True)]
 Step = Annotated[timedelta, length_option("--step", help="Time between moments.")]
 Days = Annotated[
     Any, typer.Option(parser=parse_days(), metavar="DAYS", help="How far back: days, or 2w, 1y.")

@@ -13,7 +13,7 @@ from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_at, parse_coin
+from liqtruth.commands.values import parse_coin, parse_past
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
@@ -31,7 +31,9 @@ class FileOptions(Options):
     mark: Annotated[float | None, typer.Option(help="The price that splits longs and shorts.")] = None
     as_of: Annotated[
         datetime | None,
-        typer.Option(parser=parse_at, metavar="TIME", help="The map's moment; default: the file's own time."),
+        typer.Option(
+            parser=parse_past, metavar="TIME", help="The map's moment; default: the file's own time."
+        ),
     ] = None
     columns: Columns = None
 

@@ -205,8 +205,8 @@ def check_once(rows: str, answer: Answer, px: FloatArray, *others: Any) -> None:
         at = int(np.flatnonzero(same)[0])
         first, second = sorted((order[at] + 1, order[at + 1] + 1))
         raise answer.refuse(
-            f"each price must be there once, got {px[order[at]]:.10g} in {rows} {first} and {second}: add their amounts up, "
-            "or add what tells them apart"
+            f"each price must be there once, got {px[order[at]]:.10g} in {rows} {first} and {second}: add their "
+            "amounts up, or add what tells them apart"
         )
 
 
