@@ -114,9 +114,13 @@ def index_sweep(
         bool, typer.Option("--restart", help="Forget an unfinished sweep of the same list.")
     ] = False,
 ) -> None:
-    """Read every account of a list from the exchange; run again after a kill, it resumes."""
+    """Read every account of a list from the exchange; run again after a kill, it resumes.
+
+    With them the order books of the three coins of most open interest are stored, whose resting depth comparisons show.
+    """
     import asyncio
 
+    from liqtruth.indexer.sweep.order_book import LARGEST
     from liqtruth.indexer.sweep.sweep import plan_of, read_addresses, sweep
 
     listed, dexes, budget = read_addresses(addresses), dexes_of(dex), exchange.budget
@@ -127,6 +131,7 @@ def index_sweep(
             dexes=dexes,
             weight_per_minute=budget,
             data_dir=settings().data_dir,
+            books=LARGEST,
         )
         return show(asyncio.run(planned), out)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
@@ -141,6 +146,7 @@ def index_sweep(
                 restart=restart,
                 on_progress=advance,
                 evm=evm.endpoint(exchange),
+                books=LARGEST,
             )
         )
     show(report, out)
