@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from liqtruth.commands.options import (
+from liqtruth.commands.map_options import MapFiles, Picture
+from liqtruth.commands.options import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.output import deliver
+from liqtruth.commands.reading_options import (
     AddressFiles,
-    Coins,
     Concurrency,
-    Days,
     Evm,
     EvmOptions,
     Exchange,
     ExchangeOptions,
-    MapFiles,
-    Picture,
-    Range,
     StatsUrl,
-    length_option,
-    opened_store,
 )
-from liqtruth.commands.output import deliver
 from liqtruth.commands.targets import Outputs, PageOut, Target
 from liqtruth.commands.terminal import print_view, say, text_console
 from liqtruth.commands.values import split_names

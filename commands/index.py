@@ -7,23 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import (
+from liqtruth.commands.options import Coin, Columns, Dexes, length_option, opened_store, settings, time_option
+from liqtruth.commands.output import progress, show, show_summaries
+from liqtruth.commands.reading_options import (
     AddressFiles,
-    Coin,
-    Columns,
     Concurrency,
-    Dexes,
     Evm,
     Exchange,
     Log,
     Retention,
     StatsUrl,
-    length_option,
-    opened_store,
-    settings,
-    time_option,
 )
-from liqtruth.commands.output import progress, show, show_summaries
 from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_coins, parse_days, split_names

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.options import At, Coins, Days, MapFiles, Picture, Range, opened_store
+from liqtruth.commands.map_options import MapFiles, Picture
+from liqtruth.commands.options import At, Coins, Days, Range, opened_store
 from liqtruth.commands.output import json_of, write_text
 from liqtruth.commands.targets import STDOUT
 from liqtruth.commands.terminal import say

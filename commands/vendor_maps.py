@@ -9,7 +9,8 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
-from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, opened_store, settings
+from liqtruth.commands.map_options import Picture
+from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, opened_store, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
