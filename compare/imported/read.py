@@ -11,7 +11,8 @@ from liqtruth.compare.imported import vendors
 from liqtruth.compare.imported.documents import MOST_BYTES, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.named_files import parted, with_facts
-from liqtruth.compare.imported.pictures.picture import is_picture, read_picture
+from liqtruth.compare.imported.pictures.decoding import is_picture
+from liqtruth.compare.imported.pictures.picture import read_picture
 from liqtruth.compare.imported.recognise import maps_of
 from liqtruth.compare.imported.vendor_map import Given, PictureGiven, heatmap_of, series_of
 from liqtruth.heatmap import files
