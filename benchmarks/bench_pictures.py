@@ -5,7 +5,8 @@ that no threshold of the reader was chosen on.
 
 Drawings are those of the tests (candles, grid lines, labels, a colour bar), with seeds of their own. Turbo, plasma,
 inferno and cividis are palettes that the reader does not know: with `--bar` they are read, without it they must be
-refused. A line has the median and the worst of the maps, and how many were refused.
+refused. A line has the median and the worst of the maps, the median of the accuracy that the maps themselves state and
+of how many it holds, and how many were refused.
 """
 
 import argparse
@@ -24,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from liqtruth.heatmap.errors import LiqtruthError
 from tests.compare.imported import screenshots
 from tests.compare.imported.screenshots import Drawn, cropped, labelled, screenshot
-from tests.compare.imported.test_pictures import off_pct, read
+from tests.compare.imported.test_pictures import off_pct, read, values
 
 FIRST_SEED: Final = 211
 UNKNOWN: Final = {
@@ -76,13 +77,14 @@ CASES: Final = (
 )
 
 
-def offs(case: Case, maps: int, folder: Path) -> Iterator[float | None]:
-    """W1 of each map; null where it is refused."""
+def offs(case: Case, maps: int, folder: Path) -> Iterator[tuple[float, float] | None]:
+    """W1 of each map, and what the map states of it; null where it is refused."""
     for seed in range(FIRST_SEED, FIRST_SEED + maps):
         drawn = case.edit(screenshot(case.palette, seed, **case.drawn))
         path = drawn.saved(folder, f"map.{case.form}", **case.saved)
         try:
-            yield off_pct(read(path, drawn, **({"bar": drawn.bar} if case.with_bar else {})), drawn)
+            found = read(path, drawn, **({"bar": drawn.bar} if case.with_bar else {}))
+            yield off_pct(found, drawn), values(found, "picture_accuracy")["w1_pct"]
         except LiqtruthError:
             yield None
 
@@ -100,8 +102,13 @@ def main() -> None:
             screenshots.PAGE.update({**pages, **({} if case.page is None else {case.palette: case.page})})
             found = list(offs(case, asked.maps, Path(folder)))
             read_off = [one for one in found if one is not None]
-            figures = f"median {np.median(read_off):.3f}  worst {max(read_off):.3f}" if read_off else " " * 27
-            line = f"{case.name:<32}{figures}  refused {len(found) - len(read_off)} of {len(found)}"
+            figures = ""
+            if read_off:
+                off, stated = np.array(read_off).T
+                holds = int((off <= stated).sum())
+                figures = f"median {np.median(off):.3f}  worst {off.max():.3f}  "
+                figures += f"stated {np.median(stated):.3f}, holds {holds} of {off.size}"
+            line = f"{case.name:<32}{figures:<62}refused {len(found) - len(read_off)} of {len(found)}"
             print(line, flush=True)  # noqa: T201
 
 

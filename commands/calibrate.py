@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import At, Coins, SampleOptions, Samples, Seed, opened_store
+from liqtruth.commands.options import At, Coins, Seed, opened_store
 from liqtruth.commands.output import progress, say_lines, tell, tell_rows
+from liqtruth.commands.sample_options import SampleOptions, Samples
 from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.terminal import print_view, say
 

@@ -10,23 +10,18 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from liqtruth.commands.options import (
+from liqtruth.commands.map_options import MapFiles, Picture
+from liqtruth.commands.options import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.output import deliver
+from liqtruth.commands.reading_options import (
     AddressFiles,
-    Coins,
     Concurrency,
-    Days,
     Evm,
     EvmOptions,
     Exchange,
     ExchangeOptions,
-    MapFiles,
-    Picture,
-    Range,
     StatsUrl,
-    length_option,
-    opened_store,
 )
-from liqtruth.commands.output import deliver
 from liqtruth.commands.targets import Outputs, PageOut, Target
 from liqtruth.commands.terminal import print_view, say, text_console
 from liqtruth.commands.values import split_names
@@ -154,10 +149,11 @@ def read_first(
 
 
 def first_of(reasons: "Sequence[str]") -> str:
-    """The first reason, for the line that ends the command; the others stand above it, each whole."""
-    for reason in reasons[1:]:
+    """The first reason, for the line that ends the command; the others stand above it, each whole and once."""
+    first, *others = dict.fromkeys(reasons)
+    for reason in others:
         say(reason, err=True)
-    return reasons[0]
+    return first
 
 
 def answer(checked: "Sequence[Checked]", out: Outputs) -> None:
@@ -228,9 +224,11 @@ def watched() -> "Iterator[Watching]":
 
 
 def series_line(report: "FetchReport") -> str:
-    """What came of one market."""
+    """What came of one market; why something did not is stated once, at the end."""
+    from liqtruth.heatmap.text import counted
+
     came = ", ".join(f"{series.dataset} {series.new_rows:,}" for series in report.series)
-    wrong = f"; {len(report.failed)} failed: {report.failed[0]}" if report.failed else ""
+    wrong = f"; {counted(len(report.failed), 'failure')}" if report.failed else ""
     return f"{report.venue} {report.coin}: {came or 'nothing'}{wrong or '; '.join(['', *report.remarks])}"
 
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import At, Coin, MapFiles, Picture, Range, Window, Windows, opened_store
+from liqtruth.commands.map_options import MapFiles, Picture
+from liqtruth.commands.options import At, Coin, Range, Window, Windows, opened_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 

@@ -5,8 +5,9 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import Evm, Exchange, settings
+from liqtruth.commands.options import settings
 from liqtruth.commands.output import progress, say_lines, tell
+from liqtruth.commands.reading_options import Evm, Exchange
 from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import print_view, say
 

@@ -7,23 +7,17 @@ from typing import Annotated, Any
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import (
+from liqtruth.commands.options import Coin, Columns, Dexes, length_option, opened_store, settings, time_option
+from liqtruth.commands.output import progress, show, show_summaries
+from liqtruth.commands.reading_options import (
     AddressFiles,
-    Coin,
-    Columns,
     Concurrency,
-    Dexes,
     Evm,
     Exchange,
     Log,
     Retention,
     StatsUrl,
-    length_option,
-    opened_store,
-    settings,
-    time_option,
 )
-from liqtruth.commands.output import progress, show, show_summaries
 from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_coins, parse_days, split_names
@@ -114,9 +108,13 @@ def index_sweep(
         bool, typer.Option("--restart", help="Forget an unfinished sweep of the same list.")
     ] = False,
 ) -> None:
-    """Read every account of a list from the exchange; run again after a kill, it resumes."""
+    """Read every account of a list from the exchange; run again after a kill, it resumes.
+
+    With them the order books of the three coins of most open interest are stored, whose resting depth comparisons show.
+    """
     import asyncio
 
+    from liqtruth.indexer.sweep.order_book import LARGEST
     from liqtruth.indexer.sweep.sweep import plan_of, read_addresses, sweep
 
     listed, dexes, budget = read_addresses(addresses), dexes_of(dex), exchange.budget
@@ -127,6 +125,7 @@ def index_sweep(
             dexes=dexes,
             weight_per_minute=budget,
             data_dir=settings().data_dir,
+            books=LARGEST,
         )
         return show(asyncio.run(planned), out)
     with opened_store() as store, progress("reading accounts", len(listed)) as advance:
@@ -141,6 +140,7 @@ def index_sweep(
                 restart=restart,
                 on_progress=advance,
                 evm=evm.endpoint(exchange),
+                books=LARGEST,
             )
         )
     show(report, out)

@@ -5,16 +5,9 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.index import index_app
-from liqtruth.commands.options import (
-    At,
-    BaseUrl,
-    Dexes,
-    ExchangeOptions,
-    Retention,
-    opened_store,
-    settings,
-)
+from liqtruth.commands.options import At, Dexes, opened_store, settings
 from liqtruth.commands.output import export_frame, progress, say_lines, show, tell_rows
+from liqtruth.commands.reading_options import BaseUrl, ExchangeOptions, Retention
 from liqtruth.commands.targets import JsonOut, TableOut
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import dexes_of, parse_address, parse_coin

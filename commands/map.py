@@ -2,23 +2,30 @@
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from liqtruth.commands.grammar import App, Options
+from liqtruth.commands.map_options import (
+    FilterOptions,
+    Filters,
+    Part,
+    PartOptions,
+    Since,
+    exact_filters,
+    refuse_filters,
+)
 from liqtruth.commands.options import (
     At,
     Clusters,
     Coin,
-    Weights,
     WidthBps,
     Window,
     Windows,
     length_option,
     moment_option,
     opened_store,
-    time_option,
 )
 from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
 from liqtruth.commands.targets import MapOut, MovedOut, Outputs, TableOut
@@ -29,7 +36,6 @@ from liqtruth.commands.values import (
     parse_choice,
     parse_duration,
     parse_numbers,
-    parse_shares,
     split_names,
 )
 
@@ -43,68 +49,6 @@ OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
 """Options of `map exact` that are commands now."""
 
 map_app = App("Draw or export one heatmap.")
-
-
-def only(help: str) -> Any:
-    return typer.Option(metavar="A[,B]", help=help)
-
-
-Since = Annotated[Any, time_option("--since", help="Only what opened after this moment.", heading="Filters")]
-
-
-@dataclass(frozen=True)
-class FilterOptions(Options):
-    """Which positions are on an exact map."""
-
-    heading: ClassVar[str] = "Filters (several values with commas)"
-
-    leverage_band: Annotated[str | None, only("Only 0-3x, 3-7x, 7-15x, 15-30x or 30x+.")] = None
-    margin_mode: Annotated[str | None, only("Only cross or isolated.")] = None
-    account_mode: Annotated[
-        str | None, only("Only standard, unified, portfolio, dexAbstraction or unknown.")
-    ] = None
-    account_size: Annotated[str | None, only("Only <100k, 100k-1M, 1M-10M or >10M.")] = None
-    age_band: Annotated[str | None, only("Only readings <1h, 1-4h, 4-24h, 1-7d or >7d old.")] = None
-    position_age: Annotated[
-        str | None,
-        only(
-            "Only positions first seen <4h, 4-24h, 1-7d, >7d or any other length ago (<90m, 4h-2d), or unknown."
-        ),
-    ] = None
-    holder_share: Annotated[
-        Any,
-        typer.Option(
-            parser=parse_shares,
-            metavar="LOW-HIGH",
-            help="Only holders of so many percent of their side, e.g. 5-100.",
-        ),
-    ] = None
-
-    def values(self) -> dict[str, list[str]]:
-        """By name, of those that are given, but for the share of holders."""
-        given = {name: value for name, value in vars(self).items() if name != "holder_share" and value}
-        return {name: split_names(values) for name, values in given.items()}
-
-
-@dataclass(frozen=True)
-class PartOptions(Options):
-    """Which part of a modelled map is drawn, and with what leverages."""
-
-    heading: ClassVar[str] = "Model"
-
-    weights: Weights = None
-    leverage: Annotated[
-        list[Any] | None, typer.Option(parser=parse_numbers, metavar="25,50", help="Only these leverages.")
-    ] = None
-    age: Annotated[
-        str | None,
-        typer.Option(
-            metavar="AGE[,AGE]",
-            help="Only what opened so long ago: <4h, 4-24h, 1-7d, >7d, fresh (under a day), stale, or any other such "
-            "as <90m or 4h-2d.",
-        ),
-    ] = None
-    since: Since = None
 
 
 Hidden = Annotated[str | None, typer.Option(hidden=True)]
@@ -130,10 +74,6 @@ class OldViews(OldSeries):
     def asked(self) -> list[str]:
         named = {"history": self.series, "joint": self.joint or self.betas, "execution": self.executable}
         return [name for name, value in named.items() if value]
-
-
-Filters = Annotated[FilterOptions, FilterOptions.spread()]
-Part = Annotated[PartOptions, PartOptions.spread()]
 
 
 @map_app.command("exact")
@@ -300,7 +240,7 @@ def map_history(
         else:
             from liqtruth.compare.drawn import drawn_series
 
-            _refuse_filters(filters)
+            refuse_filters(filters)
             found = drawn_series(
                 store,
                 coin,
@@ -315,31 +255,6 @@ def map_history(
                 at=at,
             )
     export_series(found, out)
-
-
-def exact_filters(part: PartOptions, filters: FilterOptions) -> dict[str, list[str]]:
-    """Filters of an exact history: `--age` is the time since a position was first seen."""
-    from liqtruth.heatmap.errors import BadInput
-
-    for name in ("weights", "leverage"):
-        if getattr(part, name):
-            instead = ", or --leverage-band for exact maps" if name == "leverage" else ""
-            raise BadInput(
-                f"--{name} must come with a model: give --model{instead}, or leave it out for exact maps"
-            )
-    found = filters.values()
-    if part.age and filters.position_age:
-        raise BadInput("--age and --position-age are the same of exact maps: give one of them")
-    return {**found, "position_age": split_names(part.age)} if part.age else found
-
-
-def _refuse_filters(filters: FilterOptions) -> None:
-    from liqtruth.heatmap.errors import BadInput
-
-    if given := [name.replace("_", "-") for name, value in vars(filters).items() if value]:
-        raise BadInput(
-            f"--{given[0]} must come with exact maps, got it with --model: take --leverage, --age or --since"
-        )
 
 
 @map_app.command("moved")

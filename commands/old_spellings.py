@@ -7,7 +7,7 @@ import typer
 
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.map import say_moved
-from liqtruth.commands.options import Samples
+from liqtruth.commands.sample_options import Samples
 from liqtruth.commands.targets import PageOut
 from liqtruth.commands.transfer import transfer
 from liqtruth.commands.validate import Splits, validate_open_final, validate_run, validate_show

@@ -1,12 +1,16 @@
 """`liqtruth report`: a page, a JSON and a table of each coin, for a timer; conditions that make it fail."""
 
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.options import At, Coins, Days, MapFiles, Picture, Range, opened_store
+from liqtruth.commands.map_options import MapFiles, Picture
+from liqtruth.commands.options import At, Coins, Days, Range, opened_store
+from liqtruth.commands.output import json_of, write_text
+from liqtruth.commands.targets import STDOUT
 from liqtruth.commands.terminal import say
 from liqtruth.commands.values import refusing, split_names
 
@@ -32,6 +36,15 @@ def report(
             "--output", "-o", metavar="FOLDER", help="Where reports are kept.", rich_help_panel="Output"
         ),
     ] = Path("reports"),
+    json: Annotated[
+        bool,
+        typer.Option(
+            "--json",
+            help="Print one JSON object in place of the answers: figures and files of each coin, and which --fail-if "
+            "failed.",
+            rich_help_panel="Output",
+        ),
+    ] = False,
     keep: Annotated[
         int | None,
         typer.Option(
@@ -84,6 +97,7 @@ def report(
     from liqtruth.compare.check import CheckPlan
     from liqtruth.compare.reports.index_page import INDEX, write_index
     from liqtruth.compare.reports.run import write_reports
+    from liqtruth.compare.reports.summary import summary_of
     from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
     from liqtruth.heatmap.text import counted
 
@@ -101,16 +115,20 @@ def report(
         windows=True,
     )
     with opened_store() as store:
-        run = write_reports(store, plan, folder, keep=keep, on_made=tell_made)
+        run = write_reports(store, plan, folder, keep=keep, on_made=partial(tell_made, quiet=json))
+    conditions, now, index = tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC), None
     if run.made or folder.is_dir():
+        index = folder / INDEX
         for line in write_index(folder).broken:
             say(f"left out of the index: {line}", err=True)
-        say(f"wrote {folder / INDEX}", err=True)
+        say(f"wrote {index}", err=True)
+    if json:
+        write_text(json_of(summary_of(run, conditions, index, now)), STDOUT)
     for coin, why in run.failed if run.made else run.failed[1:]:
         say(f"{coin} has no report: {why}", err=True)
     if not run.made:
         raise run.failed[0][1]
-    lines = [one.describe() for one in run.held(tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC))]
+    lines = [one.describe() for one in run.held(conditions, now)]
     for line in lines[1:]:
         say(line, err=True)
     if lines:
@@ -119,7 +137,8 @@ def report(
         raise PartlyRead(f"not all could be compared: {', '.join(coin for coin, _ in run.failed)}")
 
 
-def tell_made(made: "Made") -> None:
-    """The answer, and where it was written."""
-    say(f"{made.content.coin}: {made.content.verdict}")
+def tell_made(made: "Made", quiet: bool = False) -> None:
+    """The answer, and where it was written; `quiet` leaves stdout alone."""
+    if not quiet:
+        say(f"{made.content.coin}: {made.content.verdict}")
     say(f"wrote {made.place.file('.html')}, .json and .csv", err=True)

@@ -13,6 +13,8 @@ from liqtruth.commands.output import progress
 from liqtruth.commands.terminal import say
 
 HOST: Final = "127.0.0.1"
+DEFAULT_VENUES: Final = "binance,bybit,okx"
+"""As many as `check` asks for."""
 STEP_S: Final = 3.0
 """Between lines of progress where no bar can be drawn."""
 
@@ -44,7 +46,7 @@ def sandbox_serve(
     ] = 60.0,
     venues: Annotated[
         str, typer.Option(help="Centralised venues beside it: binance,bybit,okx or some of them.")
-    ] = "binance",
+    ] = DEFAULT_VENUES,
     population: Annotated[
         str,
         typer.Option(
@@ -104,8 +106,9 @@ def announce(server: Any) -> None:
     say(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
     say(f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}")
     say(f"  HyperEVM:    {server.evm_url}    try: liqtruth index size --base-url {server.base_url}")
-    venues = ",".join(server.venue_urls) or "none"
-    say(f"  all of it:   try: liqtruth check BTC --base-url {server.base_url} --venue {venues}")
+    others = set(server.venue_urls) != set(DEFAULT_VENUES.split(","))
+    venues = f" --venue {','.join(server.venue_urls) or 'none'}" if others else ""
+    say(f"  all of it:   try: liqtruth check BTC --base-url {server.base_url}{venues}")
     for name, url in server.venue_urls.items():
         say(f"  {name + ':':<12} {url}   try: liqtruth feed fetch {name} BTC --base-url {url}")
     say(f"  liquidations of {', '.join(server.venue_urls)} on {server.stream_url}")

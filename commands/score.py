@@ -51,7 +51,7 @@ def score_realised(
     start: Annotated[
         Any, time_option("--from", help="First moment; default: 30 days before the last.")
     ] = None,
-    end: Annotated[Any, time_option("--to", help="Last moment; default: the last bar.")] = None,
+    end: Annotated[Any, time_option("--to", help="Last moment; default: the last bar.", ahead=True)] = None,
     step: Step = "1h",  # type: ignore[assignment]
     coverage: Annotated[
         float | None,

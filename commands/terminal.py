@@ -19,6 +19,8 @@ FIRST_FREE: Final = 3
 ROOMY: Final = 10_000
 """Columns that no table fills."""
 DEGRADING: Final = "liqtruth.degrading"
+PROGRESS: Final = ("progress.spinner", "bar.complete", "bar.finished", "bar.pulse")
+"""What would be green or red, which are the sides'."""
 PLAIN: Final = {
     **dict.fromkeys("█▉▊▋▌▍▎▏▇▆▅▄▃▂▁", "#"),
     **dict.fromkeys("─━╌┄", "-"),
@@ -198,8 +200,10 @@ def _words(cell: Any) -> str:
 def text_console(width: int | None = None, err: bool = False) -> "Console":
     """A console that takes strings for text: no markup, no emoji, no guessing of what is a number."""
     from rich.console import Console
+    from rich.theme import Theme
 
-    return Console(width=width, stderr=err, markup=False, emoji=False, highlight=False)
+    theme = Theme(dict.fromkeys(PROGRESS, "cyan"))
+    return Console(width=width, stderr=err, markup=False, emoji=False, highlight=False, theme=theme)
 
 
 class _Plain:

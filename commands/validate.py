@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import typer
 
 from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import Coins, SampleOptions, Samples, Seed, opened_store, time_option
+from liqtruth.commands.options import Coins, Seed, opened_store, time_option
 from liqtruth.commands.output import progress, say_lines, tell
+from liqtruth.commands.sample_options import SampleOptions, Samples
 from liqtruth.commands.targets import Outputs, PageOut
 from liqtruth.commands.terminal import print_view, say
 from liqtruth.commands.values import parse_coin

@@ -41,25 +41,26 @@ def parse_time(text: str) -> datetime:
 
 
 def parse_moment(text: str) -> datetime | str:
-    """As `parse_time`, but for what names a map file."""
-    from liqtruth.compare.imported.read import names_file
+    """As `parse_past`, but for what names a map file."""
+    from liqtruth.compare.imported.named_files import names_file
 
     try:
-        return parse_time(text)
+        parse_time(text)
     except typer.BadParameter:
         if names_file(text):
             return text
-        raise
+    return parse_past(text)
 
 
-def parse_at(text: str) -> datetime:
-    """As `parse_time`; a map of the future would be the map of now under another name."""
-    from liqtruth.heatmap.text import AHEAD
+def parse_past(text: str) -> datetime:
+    """As `parse_time`; nothing is known of the future, and a map of it would be that of now under another name."""
+    from liqtruth.heatmap.text import AHEAD, utc_text
 
-    moment = parse_time(text)
-    if moment > datetime.now(UTC) + AHEAD:
-        raise typer.BadParameter(f"must be a moment that was, got {text!r}, which is in the future; leave it out for "
-                                 "the latest")  # fmt: skip
+    moment, now = parse_time(text), datetime.now(UTC)
+    if moment > now + AHEAD:
+        raise typer.BadParameter(
+            f"must be a moment that was, got {text!r}, which is in the future: it is {utc_text(now)}"
+        )
     return moment
 
 

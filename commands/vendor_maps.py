@@ -9,11 +9,12 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
-from liqtruth.commands.options import Clusters, Coin, Columns, Picture, WidthBps, opened_store, settings
+from liqtruth.commands.map_options import Picture
+from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, opened_store, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_at, parse_coin
+from liqtruth.commands.values import parse_coin, parse_past
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
@@ -31,7 +32,9 @@ class FileOptions(Options):
     mark: Annotated[float | None, typer.Option(help="The price that splits longs and shorts.")] = None
     as_of: Annotated[
         datetime | None,
-        typer.Option(parser=parse_at, metavar="TIME", help="The map's moment; default: the file's own time."),
+        typer.Option(
+            parser=parse_past, metavar="TIME", help="The map's moment; default: the file's own time."
+        ),
     ] = None
     columns: Columns = None
 
@@ -69,7 +72,8 @@ def map_import(
     The layout is recognised by its structure. What the file states goes before what is given. Of a screenshot
     (PNG, JPEG, WebP) the last column is read by its colours, between price lines that are given.
     """
-    from liqtruth.compare.imported.read import given_of, open_maps, parted, read_leverage_model
+    from liqtruth.compare.imported.named_files import parted
+    from liqtruth.compare.imported.read import given_of, open_maps, read_leverage_model
     from liqtruth.heatmap.files import is_own, read_map
 
     path, part = parted(file)

@@ -18,7 +18,8 @@ from liqtruth.compare.comparison.session import (
     make_map,
     venues_of,
 )
-from liqtruth.compare.imported.read import names_file, picture_of, read_map
+from liqtruth.compare.imported.named_files import names_file
+from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.maps import default_model

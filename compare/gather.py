@@ -7,7 +7,6 @@ import asyncio
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from typing import Final
 
 from liqtruth.compare.check import CheckPlan
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
@@ -17,14 +16,11 @@ from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
-from liqtruth.indexer.sweep.order_book import store_book
+from liqtruth.indexer.sweep.order_book import store_books
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import HYPERLIQUID_URL, Store
-
-BOOK_MAY_S: Final = 10.0
-"""So long an order book may take."""
 
 
 @dataclass(frozen=True)
@@ -130,21 +126,12 @@ async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
 
 
 async def _books(store: Store, plan: CheckPlan, endpoint: Endpoint) -> list[str]:
-    """The order book of each coin as it is once its accounts are read; nothing else waits for one that does not
-    come."""
+    """The order book of each coin as it is once its accounts are read."""
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
-    lines = []
     async with InfoClient(
         endpoint.url, budget, store.settings.request_timeout_s, 4, endpoint.patience
     ) as client:
-        for coin in plan.coins:
-            try:
-                async with asyncio.timeout(BOOK_MAY_S):
-                    prices = await store_book(store, client, coin)
-                lines.append(f"order book of {coin}: {prices} prices")
-            except (LiqtruthError, TimeoutError) as error:
-                lines.append(f"no order book of {coin}: {error or f'no answer within {BOOK_MAY_S:g} s'}")
-    return lines
+        return await store_books(store, client, plan.coins)
 
 
 async def _accounts(

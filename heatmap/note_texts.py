@@ -235,6 +235,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{mark_px:,.6g}"
     ),
     "sum_of_venues": "the sum of {names:names}",
+    "totals_left_out": "{names:names} left out: a sum, not one more among what it sums",
+    "total_rows_left_out": "{count} rows called {names:names} left out: sums, not levels",
     "empty_parts": "nothing in the file of {names:names}",
     "empty_cells": "{count} empty cells count as zero",
     "map_of_file": "the map {name}, one of {count} maps in the file: {names}",
@@ -258,7 +260,8 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         f"{values['step_px']:,.6g} ({values['step_pct']:.3f} % of price), and nothing finer is known"
     ),
     "picture_accuracy": lambda values: (
-        f"what was read, drawn and read again in the same colours, is {values['w1_pct']:.3f} % of price off (W1)"
+        f"read to within about {values['w1_pct']:.2g} % of price (W1), as far as the picture shows it: rows of pixels "
+        f"{values['rows_pct']:.2g}, packing {values['packing_pct']:.2g}, what is too faint {values['faint_pct']:.2g}"
         + (
             f"; less than {values['floor']:.1%} of the most cannot be told from none"
             if values["floor"] > 0

@@ -1,6 +1,6 @@
 """Amounts, moments and lengths of time as people write and read them, and which moments are believed.
 
-The age of what is shown is computed from the clock at the time of looking and never stored: amber from an hour on, red
+The age of what is shown is computed from the clock at the time of looking and never stored: amber from an hour on, bold
 from a day on, since a map of yesterday looks like one of now.
 
 A moment is believed when it is neither before there were such markets nor in the future. A single row of the year 2286
@@ -16,7 +16,9 @@ from liqtruth.heatmap.errors import BadInput
 Grade = Literal["fresh", "old", "stale"]
 OLD_S: Final = 3600.0
 STALE_S: Final = 86_400.0
-STYLES: Final[dict[Grade, str]] = {"fresh": "green", "old": "yellow", "stale": "bold red"}
+STYLES: Final[dict[Grade, str]] = {"fresh": "", "old": "yellow", "stale": "bold yellow"}
+SIDE_STYLES: Final = {"long": "green", "short": "red"}
+"""In a terminal; nothing else is green or red."""
 VENUE_WORDS: Final = {"unknown": "a venue that is not stated", "all": "all venues"}
 """Of what is no venue's name; others are their own words."""
 UNITS: Final = ((5400.0, 60.0, "minute"), (129_600.0, 3600.0, "hour"), (float("inf"), 86_400.0, "day"))

@@ -85,11 +85,13 @@ def test_an_unknown_layer_is_named(run: Run) -> None:
         ("compare", "BTC"),
         ("index", "reconcile"),
         ("score", "forecast", "BTC"),
+        ("map", "moved", "BTC", "--from"),
     ],
 )
 @pytest.mark.parametrize("ahead", [timedelta(minutes=6), timedelta(days=1), timedelta(days=90_000)])
 def test_a_moment_of_the_future_is_refused(run: Run, words: tuple[str, ...], ahead: timedelta) -> None:
-    shown = run(*words, "--at", f"{datetime.now(UTC) + ahead:%Y-%m-%dT%H:%M:%SZ}", code=2).stderr
+    moment = f"{datetime.now(UTC) + ahead:%Y-%m-%dT%H:%M:%SZ}"
+    shown = run(*words, *(("--at", moment) if "--from" not in words else (moment,)), code=2).stderr
     assert "is in the future" in " ".join(shown.split())
 
 

@@ -227,3 +227,30 @@ def test_make_help_lists_every_target() -> None:
     assert phony is not None
     described = set(re.findall(r"(?m)^([a-z]+):.*## ", makefile))
     assert described == set(phony[1].split())
+
+
+STYLE_WORDS = {
+    "bold",
+    "dim",
+    "italic",
+    "not",
+    "underline",
+    "reverse",
+    "green",
+    "red",
+    "bright_green",
+    "bright_red",
+}
+
+
+def test_green_and_red_mean_longs_and_shorts_alone_in_the_terminal() -> None:
+    """One table names both colours; scores and ages are emphasised otherwise."""
+    named = {
+        module
+        for module, path in MODULES.items()
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        if (words := set(node.value.split())) <= STYLE_WORDS
+        and any("green" in w or "red" in w for w in words)
+    }
+    assert named == {"heatmap.text"}

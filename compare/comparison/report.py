@@ -57,7 +57,7 @@ def render_report(
 
     Ages are those at `now`, by default the clock, and computed anew when the page is opened."""
     ages = [map_age(heatmap, now) for heatmap in (truth, *models)]
-    label = divergence.truth.label
+    label, caveats = divergence.truth.label, texts(divergence.caveats)
     return render(
         f"{divergence.coin} liquidations: model against {'truth' if divergence.truth.source == 'exact' else label}",
         template="report.html",
@@ -66,9 +66,10 @@ def render_report(
         synthetic=divergence.synthetic,
         age=ages[0],
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
-        answer=[one for one in (divergence.headline, divergence.beside, *divergence.of_maps) if one],
-        caveat=divergence.caveat,
-        cards=[
+        answer=[divergence.headline],
+        caveat=caveats[0] if caveats else "",
+        more=[*caveats[1:], *([divergence.beside] if divergence.beside else []), *divergence.of_maps],
+        truth_cards=[
             *cluster_rows.cluster_cards(truth, profile_of(truth), "truth"),
             cluster_rows.coverage_card(truth, "truth"),
         ],

@@ -29,9 +29,9 @@ from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
 from liqtruth.heatmap.cluster_facts import surroundings_line
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
-from liqtruth.heatmap.text import STYLES, as_of, grade, percent, price, usd, venue_words
+from liqtruth.heatmap.text import SIDE_STYLES, STYLES, as_of, grade, percent, price, usd, venue_words
 
-SIDE_STYLE: Final = {"long": "green", "short": "red"}
+SKILL_STYLES: Final = {"better": "bold", "no better": "", "worse": "italic"}
 MODELS_ABREAST: Final = 2
 """Models per table: with more the columns would not fit 80."""
 SHOWN: Final = (
@@ -247,7 +247,7 @@ def _bands(divergence: Divergence, chosen: slice) -> Table:
     for number, band in enumerate(divergence.bands):
         shares = (band.truth_share, *band.model_shares[chosen], band.null_share)
         table.add_row(
-            Text(band.side, style=SIDE_STYLE[band.side]),
+            Text(band.side, style=SIDE_STYLES[band.side]),
             f"{band.low_pct:g}-{band.high_pct:.3g} %",
             *("-" if share is None else f"{100 * share:.1f} %" for share in shares),
             end_section=number == len(divergence.bands) // 2 - 1,
@@ -300,8 +300,7 @@ def _graded(
     word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
     if word == "better" and by_chance:
         return Text(f"{figure} by chance", style="dim")
-    style = {"better": "green", "worse": "red"}.get(word, "yellow")
-    return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", style))
+    return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", SKILL_STYLES[word]))
 
 
 def _figure(score: str, value: float | None) -> str:
@@ -337,7 +336,7 @@ def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
     table = _table(title, "", "side", "truth", "mass", "model", *heads, left=2)
     for match in result.matches:
         cells = _match_cells(match) if result.clusters_of else _match_cells(match)[:3]
-        table.add_row(match.role, Text(match.side, style=SIDE_STYLE[match.side]), *cells)
+        table.add_row(match.role, Text(match.side, style=SIDE_STYLES[match.side]), *cells)
     if not result.clusters_of:
         return _captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]

@@ -31,7 +31,7 @@ from liqtruth.heatmap.cluster_facts import (
 from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.notes import Note, Notes
-from liqtruth.heatmap.text import percent, price, usd
+from liqtruth.heatmap.text import SIDE_STYLES, percent, price, usd
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -226,7 +226,7 @@ def clusters_table(rows: Sequence[ClusterRow], truth: str, maps: int) -> "Table"
     table.add_column("beside", overflow="fold")
     for row in outward(rows[:SHOWN]):
         table.add_row(
-            Text(row.side, style={"long": "green", "short": "red"}[row.side]), price(row.peak_px),
+            Text(row.side, style=SIDE_STYLES[row.side]), price(row.peak_px),
             f"{'-' if row.side == 'long' else '+'}{row.distance_pct:.1f} %",
             "-" if row.distance_atr is None else f"{row.distance_atr:.1f}", percent(row.share_of_side, 0),
             f"{len(row.shown_by)} of {maps} ({row.by_chance:.1f})", beside_text(row),

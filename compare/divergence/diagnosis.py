@@ -196,7 +196,10 @@ def by_maps(diagnoses: Mapping[str, Notes]) -> list[tuple[str, Note]]:
             if one.code in MISSED:
                 one = missed.setdefault((one.values["side"], one.values["px"]), one)
             labels.setdefault(one, []).append(label)
-    return [(", ".join(whose), _of_several(one) if len(whose) > 1 else one) for one, whose in labels.items()]
+    return [
+        (", ".join(whose), _of_several(one) if len(whose) > 1 and one.code in MISSED else one)
+        for one, whose in labels.items()
+    ]
 
 
 def _of_several(missed: Note) -> Note:

@@ -22,7 +22,7 @@ from liqtruth.compare.imported.documents import (
     table,
 )
 from liqtruth.compare.imported.levels import Levels, buckets
-from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, summed
+from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
@@ -93,9 +93,9 @@ def read_by_price(answer: Answer) -> MapsInFile:
         raise answer.empty()
     if tiers:
         ordered = {name: parts[name] for name in sorted(parts, key=lambda name: tiers[name])}
-        return MapsInFile.with_sum(summed(ordered), ordered)
+        return MapsInFile.with_sum(ordered)
     notes = (note("empty_parts", names=tuple(empty)),) if empty else ()
-    return MapsInFile.with_sum(summed(parts, venue=WHOLE, notes=notes), parts)
+    return MapsInFile.with_sum(parts, WHOLE, notes)
 
 
 def _last_price(body: Body, axis: FloatArray, answer: Answer) -> float | None:

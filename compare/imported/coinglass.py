@@ -25,7 +25,7 @@ from liqtruth.compare.imported.documents import (
     table,
 )
 from liqtruth.compare.imported.levels import Levels, buckets, span
-from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, listed, summed
+from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, listed
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.notes import note
@@ -186,7 +186,7 @@ def read_by_exchange(answer: Answer) -> MapsInFile:
     if not maps:
         raise answer.empty()
     notes = (note("empty_parts", names=tuple(empty)),) if empty else ()
-    return MapsInFile.with_sum(summed(maps, venue=WHOLE, notes=notes), maps)
+    return MapsInFile.with_sum(maps, WHOLE, notes)
 
 
 def _check_one_coin(rows: list[Any], answer: Answer) -> None:

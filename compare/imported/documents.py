@@ -5,7 +5,7 @@ or bare; numbers come as numbers or as text, moments in seconds or milliseconds.
 """
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -19,6 +19,7 @@ from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.text import EARLIEST, expected_time, is_timely
+from liqtruth.storage.files.json_keys import repeated_key
 
 MOST_BYTES: Final = 64 * 2**20
 """Of a vendor's map once unpacked; the largest that is known has 2.7 million."""
@@ -58,19 +59,25 @@ class Answer:
 
 
 def decoded(content: bytes, place: str | Path) -> Any:
-    """JSON of any shape; raises `VendorMapRefused`, also for more values than any map has."""
+    """JSON of any shape; raises `VendorMapRefused`, also for more values than any map has, and for an object in which a
+    key stands twice."""
     if sum(content.count(sign) for sign in (b",", b"[", b"{")) > MOST_VALUES:
         raise VendorMapRefused(f"{place}: must hold at most {MOST_VALUES:,} values: is it one map?")
     collecting = gc.isenabled()
     gc.disable()  # a hundred thousand new lists would be searched for garbage again and again: four times the time
     try:
-        return msgspec.json.decode(content)
+        document = msgspec.json.decode(content)
     except (*NOT_DECODED, ValueError, OverflowError) as error:
         line = next(iter(str(error).splitlines()), type(error).__name__)
         raise VendorMapRefused(f"{place}: not a vendor's map: not JSON: {line[:120]}") from None
     finally:
         if collecting:
             gc.enable()
+    if (twice := repeated_key(content)) is not None:
+        raise VendorMapRefused(
+            f"{place}: each key of an object must stand once, got {_short(twice)} twice: which value counts?"
+        )
+    return document
 
 
 def opened(document: Any, place: str | Path) -> Answer:
@@ -120,6 +127,7 @@ def _check_success(document: dict[str, Any], place: str, message: str) -> None:
 def floats(values: Any, what: str, answer: Answer, least: float | None = None) -> FloatArray:
     """Finite numbers, from numbers or their texts, of at least `least`; raises naming the first that is none."""
     try:
+        _check_kinds(values)
         array = np.asarray(values, dtype=np.float64)
         if array.ndim != 1:
             raise TypeError
@@ -134,9 +142,21 @@ def floats(values: Any, what: str, answer: Answer, least: float | None = None) -
     return array
 
 
+def _check_kinds(values: Iterable[Any]) -> None:
+    """Raises `TypeError` where numpy would take what is no number for one: true for 1, `1_000` for 1000."""
+    kinds = set(map(type, values))
+    if bool in kinds or (str in kinds and not all(map(_is_plain, values))):
+        raise TypeError
+
+
+def _is_plain(value: Any) -> bool:
+    return not isinstance(value, str) or (value.isascii() and "_" not in value)
+
+
 def _first_wrong(values: Any, what: str) -> str:
     for place, value in enumerate(values if isinstance(values, list | tuple) else [values]):
         try:
+            _check_kinds([value])
             if np.asarray(value, dtype=np.float64).ndim == 0 and isinstance(values, list | tuple):
                 continue
         except (ValueError, TypeError, OverflowError):
@@ -174,6 +194,22 @@ def ascending(values: Any, what: str, answer: Answer) -> FloatArray:
     return found
 
 
+def check_once(rows: str, answer: Answer, px: FloatArray, *others: Any) -> None:
+    """Raises where a price is there twice and nothing beside it (`others`, arrays as long) tells one from the other:
+    which amount counts would not be known."""
+    order = np.lexsort((*others, px))
+    same = np.diff(px[order]) == 0
+    for other in others:
+        same &= other[order][1:] == other[order][:-1]
+    if same.any():
+        at = int(np.flatnonzero(same)[0])
+        first, second = sorted((order[at] + 1, order[at + 1] + 1))
+        raise answer.refuse(
+            f"each price must be there once, got {px[order[at]]:.10g} in {rows} {first} and {second}: add their "
+            "amounts up, or add what tells them apart"
+        )
+
+
 def amounts(values: Any, what: str, answer: Answer) -> FloatArray:
     """Finite numbers of at least zero, of which no market has so much that sums overflow."""
     found = floats(values, what, answer, 0.0)
@@ -194,6 +230,7 @@ def table(rows: Any, width: int, what: str, answer: Answer) -> FloatArray:
     try:
         if set(map(type, rows)) != {list} or set(map(len, rows)) != {width}:
             raise TypeError
+        _check_kinds(list(chain.from_iterable(rows)))
         flat = np.fromiter(chain.from_iterable(rows), np.float64, width * len(rows))
     except (ValueError, TypeError, OverflowError):
         raise answer.refuse(_first_wrong_row(rows, width, what)) from None
@@ -209,6 +246,7 @@ def _first_wrong_row(rows: list[Any], width: int, what: str) -> str:
         if not isinstance(row, list) or len(row) != width:
             return f"{what} {place + 1} must be a list of {width} numbers, got {_short(row)}"
         try:
+            _check_kinds(row)
             np.asarray(row, dtype=np.float64)
         except (ValueError, TypeError, OverflowError):
             return f"{what} {place + 1} must hold numbers, got {_short(row)}"

@@ -15,7 +15,8 @@ from typing import Final
 import httpx
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported.read import Fetched, facts_written, maps_of
+from liqtruth.compare.imported.named_files import Fetched, facts_written
+from liqtruth.compare.imported.recognise import maps_of
 from liqtruth.compare.imported.vendor_map import WHOLE
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.writing import write_atomically

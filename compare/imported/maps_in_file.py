@@ -10,6 +10,7 @@ import numpy as np
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.levels import Levels
+from liqtruth.compare.imported.totals import too_small, totals_among
 from liqtruth.compare.imported.vendor_map import WHOLE, Columns, VendorMap
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.notes import Notes, note
@@ -40,11 +41,17 @@ class MapsInFile:
         return cls(found.vendor, found.layout, {found.name: lambda: found}, found.name)
 
     @classmethod
-    def with_sum(cls, whole: VendorMap, parts: Mapping[str, VendorMap]) -> "MapsInFile":
-        """The sum under its name, then each part; a single part is the whole."""
-        if len(parts) == 1:
-            return cls.of_one(next(iter(parts.values())))
-        makers = {one.name: (lambda one=one: one) for one in (whole, *parts.values())}
+    def with_sum(
+        cls, parts: Mapping[str, VendorMap], venue: str | None = None, notes: Notes = ()
+    ) -> "MapsInFile":
+        """The sum of all parts, then each of them; a single part is the whole. A part that is called a total is left
+        out. Raises `VendorMapRefused` where it is less than what it sums."""
+        kept, left_out = _without_totals(parts)
+        if len(kept) == 1:
+            only = next(iter(kept.values()))
+            return cls.of_one(replace(only, notes=(*only.notes, *left_out)))
+        whole = summed(kept, venue, (*notes, *left_out))
+        makers = {one.name: (lambda one=one: one) for one in (whole, *kept.values())}
         return cls(whole.vendor, whole.layout, makers, whole.name)
 
     @classmethod
@@ -56,6 +63,13 @@ class MapsInFile:
         for tier in whole.leverages:
             makers[f"x{tier:g}"] = lambda tier=tier: _only_leverage(whole, tier)  # type: ignore[misc]
         return cls(whole.vendor, whole.layout, makers, whole.name)
+
+    def noted(self, notes: Notes) -> "MapsInFile":
+        """The same with notes on each map."""
+        if not notes:
+            return self
+        makers = {name: (lambda make=make: _noted(make(), notes)) for name, make in self.makers.items()}
+        return replace(self, makers=makers)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -113,6 +127,24 @@ def summed(parts: Mapping[str, VendorMap], venue: str | None = None, notes: Note
     )
 
 
+def _without_totals(parts: Mapping[str, VendorMap]) -> tuple[Mapping[str, VendorMap], Notes]:
+    """The parts that are no sums of the others, and what is to be stated of those that are."""
+    totals = totals_among(parts)
+    kept = {name: one for name, one in parts.items() if name not in totals}
+    sums = [float(one.levels.amount.sum()) for one in kept.values()]
+    for name in totals:
+        total = float(parts[name].levels.amount.sum())
+        if too_small(total, sums):
+            raise parts[name].answer.refuse(
+                f"{name} must be the sum of the others, {sum(sums):,.6g}, got {total:,.6g}: rename or remove it"
+            )
+    return kept, (note("totals_left_out", names=totals),) if totals else ()
+
+
+def _noted(found: VendorMap, notes: Notes) -> VendorMap:
+    return replace(found, notes=(*found.notes, *notes))
+
+
 def _in_all(notes: Iterable[Notes]) -> Notes:
     return tuple(dict.fromkeys(one for some in notes for one in some))
 
@@ -146,12 +178,25 @@ class OverTime:
         filled = np.unique(self.column[self.amount > 0]).tolist()
         if not filled:
             raise self.answer.empty()
+        self._check_cells()
         if self.times and any(a >= b for a, b in zip(self.times, self.times[1:], strict=False)):
             raise self.answer.refuse("times of the columns must ascend")
         self._check_updated()
         makers = {self._name(at): (lambda at=at: self._map(at, filled)) for at in filled}
         series = self._series if self.times and self.close_px is not None else None
         return MapsInFile(self.about.vendor, self.about.layout, makers, self._name(filled[-1]), series)
+
+    def _check_cells(self) -> None:
+        """Raises where a cell is there twice: which of its amounts counts would not be known."""
+        at = self.column * self.about.levels.low_px.size + self.level
+        order = np.argsort(at, kind="stable")
+        twice = np.flatnonzero(np.diff(at[order]) == 0)
+        if twice.size:
+            first, second = np.sort(order[twice[0] : twice[0] + 2])
+            raise self.answer.refuse(
+                f"each price must be there once in each column, got {self.about.levels.low_px[self.level[first]]:g} "
+                f"in cells {first + 1} and {second + 1}"
+            )
 
     def _check_updated(self) -> None:
         """Raises where the last column is not of the moment of updating: whose map it is would not be known."""

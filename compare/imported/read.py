@@ -1,95 +1,30 @@
-"""A file of a map to `Heatmap`: the layout is recognised by its structure, never by the file's name.
+"""A vendor's file to `Heatmap`, `HeatmapSeries` or a leverage model: document, table or picture."""
 
-`LAYOUTS` is the table of everything that is read as a document; what is none of them is read as a table.
-"""
-
-import csv
-import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
-
-import msgspec
+from typing import TYPE_CHECKING, Any
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported import coinank, coinglass, measured, tables, vendors
-from liqtruth.compare.imported.documents import MOST_BYTES, Answer, check_name, decoded, opened
+from liqtruth.compare.imported import vendors
+from liqtruth.compare.imported.documents import MOST_BYTES, decoded, opened
 from liqtruth.compare.imported.maps_in_file import MapsInFile
-from liqtruth.compare.imported.pictures.picture import is_picture, read_picture
+from liqtruth.compare.imported.named_files import parted, with_facts
+from liqtruth.compare.imported.pictures.decoding import is_picture
+from liqtruth.compare.imported.pictures.picture import read_picture
+from liqtruth.compare.imported.recognise import maps_of
 from liqtruth.compare.imported.vendor_map import Given, PictureGiven, heatmap_of, series_of
 from liqtruth.heatmap import files
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import counted, expected_time, is_timely, moment_of
-from liqtruth.heatmap.writing import facts_of
-from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.files.content import PARQUET, read_content
-from liqtruth.storage.files.tabular import TextTable, parse_columns, parse_rows
+from liqtruth.heatmap.text import expected_time, is_timely, moment_of
+from liqtruth.storage.files.content import read_content
+from liqtruth.storage.files.tabular import parse_columns
 
 if TYPE_CHECKING:
     from liqtruth.estimator.model.leverage_model import LeverageModel
-
-PART: Final = "#"
-"""Between a file and the name of one of its maps."""
-SUFFIXES: Final = (
-    ".json",
-    ".jsonl",
-    ".ndjson",
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".parquet",
-    ".gz",
-    ".zst",
-    ".lz4",
-    ".zip",
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".webp",
-)
-"""By which a word is taken for a file that need not be there; what is in the file follows from its content."""
-
-
-@dataclass(frozen=True)
-class Layout:
-    """A document of a vendor: whether a body is one, and its maps."""
-
-    vendor: str
-    name: str
-    recognise: Callable[[Any], bool]
-    read: Callable[[Answer], MapsInFile]
-
-
-LAYOUTS: Final = (
-    Layout("coinglass", "heatmap", coinglass.is_heatmap, coinglass.read_heatmap),
-    Layout("coinglass", "map by exchange", coinglass.is_by_exchange, coinglass.read_by_exchange),
-    Layout("coinglass", "max pain", coinglass.is_max_pain, coinglass.read_max_pain),
-    Layout("coinglass", "map", coinglass.is_map, coinglass.read_map),
-    Layout("coinank", "heatmap", coinank.is_heatmap, coinank.read_heatmap),
-    Layout("coinank", "map", coinank.is_by_price, coinank.read_by_price),
-    Layout("datamaxi", "buckets", vendors.is_datamaxi, vendors.read_datamaxi),
-    Layout("0xarchive", "levels", measured.is_oxarchive, measured.read_oxarchive),
-    Layout("ironflow", "ranges", measured.is_ironflow, measured.read_ironflow),
-    Layout("liquidvision", "bins", measured.is_liquidvision, measured.read_liquidvision),
-    Layout("undertow", "clusters", vendors.is_undertow, vendors.read_undertow),
-    Layout("kiyotaka", "flat list", vendors.is_kiyotaka, vendors.read_kiyotaka),
-)
-
-
-class Fetched(msgspec.Struct, frozen=True):
-    """What stands beside an answer that this program fetched."""
-
-    vendor: str
-    coin: str
-    venue: str
-    fetched_at: datetime
-    request: str = ""
-    schema: str = "liqtruth.fetched_map/1"
 
 
 class ReadMaps(Mapping[str, Heatmap]):
@@ -251,6 +186,12 @@ def read_series(path: str | Path, *, coin: str | None = None, venue: str | None 
     return open_maps(file, given_of(coin, venue)).series()
 
 
+def read_leverage_model(path: str | Path) -> "LeverageModel":
+    """The leverages that a vendor states it assumes, as a model; raises `VendorMapRefused` where it states none."""
+    content = read_content(Path(path), MOST_BYTES)
+    return vendors.leverage_model_of(opened(decoded(content, path), path))
+
+
 def given_of(
     coin: str | None = None,
     venue: str | None = None,
@@ -274,21 +215,6 @@ def given_of(
     return Given(coin, venue, mark, moment, mapping, picture=picture)
 
 
-def parted(path: str | Path) -> tuple[Path, str | None]:
-    """A file and the name of one of its maps, of `FILE#NAME`; a file of that very name goes first."""
-    whole = Path(path)
-    if PART not in whole.name or whole.is_file():
-        return whole, None
-    file, _, name = str(path).rpartition(PART)
-    return Path(file), name or None
-
-
-def names_file(word: str) -> bool:
-    """Whether a word is meant as a file: there is one of that name, or it ends like one."""
-    file, _ = parted(word)
-    return file.is_file() or file.suffix.lower() in SUFFIXES
-
-
 def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) -> ReadMaps:
     """The maps of a vendor's file; raises `VendorMapRefused` or `TableRefused`."""
     if files.is_own(path):
@@ -300,7 +226,7 @@ def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) ->
     else:
         check_picture([path], given.picture)
         held = maps_of(read_content(path, MOST_BYTES), path, given.columns)
-    return ReadMaps(held, _with_facts(path, given), str(path), width_bps)
+    return ReadMaps(held, with_facts(path, given), str(path), width_bps)
 
 
 def check_picture(paths: Iterable[str | Path], picture: PictureGiven | None) -> None:
@@ -318,136 +244,3 @@ def check_picture(paths: Iterable[str | Path], picture: PictureGiven | None) -> 
 def picture_of(path: str | Path, picture: PictureGiven | None) -> PictureGiven | None:
     """What was stated of pictures, where this file is one."""
     return picture if picture is not None and is_picture(parted(path)[0]) else None
-
-
-def maps_of(content: bytes, path: Path, columns: Mapping[str, str] = {}) -> MapsInFile:
-    """The maps of what `read_content` gave; raises also where one has a name that cannot be shown."""
-    found = _maps_of(content, path, columns)
-    for name in found.names:
-        check_name(name, str(path))
-    return found
-
-
-def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFile:
-    if not content.startswith(PARQUET) and content.lstrip()[:1] in (b"{", b"["):
-        answer = _answer(content, path)
-        layout = (
-            None if answer is None else next((one for one in LAYOUTS if one.recognise(answer.body)), None)
-        )
-        if answer is not None and layout is not None:
-            if columns:
-                raise answer.refuse(
-                    f"--columns must be left out: it is a {layout.vendor} {layout.name}, no table"
-                )
-            return layout.read(answer)
-        if answer is not None:
-            _check_one(answer)
-    table = _table(content, path, columns)
-    found = tables.read_table(table.rows, columns, str(path), table.beside)
-    if not table.remarks:
-        return found
-    repaired = tuple(note("text", text=remark) for remark in table.remarks)
-    makers = {name: (lambda make=make: _noted(make(), repaired)) for name, make in found.makers.items()}
-    return replace(found, makers=makers)
-
-
-def _check_one(answer: Answer) -> None:
-    """Raises for a list of several documents, as a scraping service exports of several coins."""
-    if isinstance(answer.body, list) and len(answer.body) > 1:
-        layout = next((one for one in LAYOUTS if one.recognise(answer.body[0])), None)
-        if layout is not None:
-            raise answer.refuse(
-                f"must hold one {layout.vendor} {layout.name}, got a list of {len(answer.body)}: make a file of each"
-            )
-
-
-def _table(content: bytes, path: Path, columns: Mapping[str, str]) -> TextTable:
-    """The rows of a table; raises `VendorMapRefused` with what is read for a text that does not begin as one."""
-    try:
-        table = parse_rows(content, path)
-    except TableRefused as error:
-        if columns or _begins_like_a_table(content):
-            raise
-        raise _no_map(content, path) from error
-    if table.rows.width == 1 and not columns:
-        raise _no_map(content, path)
-    return table
-
-
-def _begins_like_a_table(content: bytes) -> bool:
-    """Whether the first line has names of a map's columns or numbers, whatever separates them; JSON and Parquet, and
-    what is no text, have refusals of their own."""
-    first = _first_line(content)
-    if content.startswith(PARQUET) or first[:1] in ("{", "[", "<", "") or not first.isprintable():
-        return True
-    rows = [next(csv.reader([first], delimiter=separator), []) for separator in ",;|\t"]
-    return any(len(row) > 1 and tables.names_any(row) for row in rows)
-
-
-def _first_line(content: bytes) -> str:
-    return content[:65_536].lstrip().partition(b"\n")[0].decode(errors="replace").strip()
-
-
-def _no_map(content: bytes, path: Path) -> VendorMapRefused:
-    lines = content.count(b"\n") + (not content.endswith(b"\n"))
-    return VendorMapRefused(
-        f"{path}: must be a map: a vendor's JSON, a table of price and usd (CSV, JSON or Parquet; --columns names "
-        f"others), or a picture with --price; got a text of {counted(lines, 'line')} that begins "
-        f"{_first_line(content)[:40]!r}"
-    )
-
-
-def _noted(found: Any, notes: Any) -> Any:
-    return replace(found, notes=(*found.notes, *notes))
-
-
-def _answer(content: bytes, path: Path) -> Answer | None:
-    """The document; null for JSON lines, which are a table."""
-    try:
-        document = decoded(content, path)
-    except VendorMapRefused:
-        first = content.lstrip().partition(b"\n")
-        if not first[2].strip() or not _is_line(first[0]):
-            raise
-        return None
-    return opened(document, path)
-
-
-def _is_line(line: bytes) -> bool:
-    try:
-        decoded(line, "line 1")
-    except VendorMapRefused:
-        return False
-    return True
-
-
-def read_leverage_model(path: str | Path) -> "LeverageModel":
-    """The leverages that a vendor states it assumes, as a model; raises `VendorMapRefused` where it states none."""
-    content = read_content(Path(path), MOST_BYTES)
-    return vendors.leverage_model_of(opened(decoded(content, path), path))
-
-
-def _with_facts(path: Path, given: Given) -> Given:
-    """What the user states, else what was noted when the file was fetched; and the time of the file."""
-    file_time = datetime.fromtimestamp(path.stat().st_mtime, UTC)
-    beside = facts_of(path)
-    if not beside.is_file():
-        return replace(given, file_time=file_time)
-    try:
-        known = msgspec.json.decode(read_content(beside, 2**20), type=Fetched)
-    except files.NOT_DECODED:
-        return replace(given, file_time=file_time)
-    return replace(
-        given,
-        coin=given.coin or known.coin,
-        venue=given.venue or known.venue,
-        as_of=given.as_of or known.fetched_at,
-        file_time=file_time,
-    )
-
-
-def facts_written(path: Path, known: Fetched) -> None:
-    """Beside `path`, whole or not at all."""
-    from liqtruth.heatmap.writing import write_atomically
-
-    write_atomically(facts_of(path), msgspec.json.encode(known).decode() + os.linesep)

@@ -15,6 +15,7 @@ import numpy as np
 from liqtruth.compare.imported.documents import (
     Answer,
     amounts,
+    check_once,
     floats,
     moment_of,
     price_of,
@@ -22,6 +23,7 @@ from liqtruth.compare.imported.documents import (
 )
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
+from liqtruth.compare.imported.totals import SUM_FITS
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.notes import note
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "shorts": SHORT, "s": SHORT}
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
-SUM_FITS: Final = 0.01
-"""Relative, between the sum of the tiers and the total beside them."""
 HYPERLIQUID: Final = "hyperliquid"
 
 Body = Mapping[str, Any]
@@ -73,6 +73,7 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
     rows = rows_of(body["buckets"], "buckets", answer)
     px = prices([row.get("price") for row in rows], "price of bucket", answer)
     side = sides_of([row.get("side") for row in rows], answer)
+    check_once("buckets", answer, px, side)
     tiers = {name: float(found[1]) for name in rows[0] if (found := TIER.fullmatch(name))}
     total = (
         amounts([row.get("totalUsd") for row in rows], "totalUsd of bucket", answer)
@@ -164,6 +165,7 @@ def read_undertow(answer: Answer) -> MapsInFile:
     body = answer.body
     rows = rows_of(body["clusters"], "clusters", answer)
     px = prices([row.get("price") for row in rows], "price of cluster", answer)
+    check_once("clusters", answer, px)
     share = amounts([row.get("share") for row in rows], "share of cluster", answer)
     if not share.any():
         raise answer.empty()

@@ -7,8 +7,9 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.imported.named_files import names_file, parted
 from liqtruth.compare.imported.overlap import Reach, cut
-from liqtruth.compare.imported.read import given_of, names_file, open_maps, parted, read_map
+from liqtruth.compare.imported.read import given_of, open_maps, read_map
 from liqtruth.compare.moved.followed import Between
 from liqtruth.compare.moved.job import Prices, report
 from liqtruth.compare.moved.moved import Moved

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from liqtruth.compare.moved.moved import FATES, FLOWS, Fate, Moved, MovedCluster, Taken
 from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
-from liqtruth.heatmap.text import counted, price, usd, utc_text
+from liqtruth.heatmap.text import SIDE_STYLES, counted, price, usd, utc_text
 
 SHOWN: Final = 15
 UNITS: Final = {
@@ -112,7 +112,7 @@ def moved_table(moved: Moved) -> Table:
     shown = sorted(moved.clusters[:SHOWN], key=lambda one: -_peak_px(one))
     for one in shown:
         table.add_row(
-            Text(one.fate, style=STYLES[one.fate]), Text(one.side, style="green" if one.side == "long" else "red"),
+            Text(one.fate, style=STYLES[one.fate]), Text(one.side, style=SIDE_STYLES[one.side]),
             *_peaks(one), *_flow_cells(one),
         )  # fmt: skip
     more = len(moved.clusters) - len(shown)

@@ -106,7 +106,7 @@ def to_html(
     profile: MapProfile | None = None,
     facts: MapFacts | None = None,
 ) -> str:
-    """The map's page: its age, coverage and nearest clusters, what moves liquidate, the picture, and its notes.
+    """The map's page: its age, coverage and nearest clusters, the picture, what moves liquidate, and its notes.
 
     Its age is measured at `now`, by default the clock. `profile` lists its clusters, with `facts` what else is known
     of them.
@@ -123,7 +123,7 @@ def to_html(
         about=head_lines(heatmap),
         cards=cluster_rows.cluster_cards(heatmap, profile or profile_of(heatmap)),
         mirrored=drawn,
-        sections=[*moved, Section(mirrored=drawn), *listed],
+        sections=[Section(mirrored=drawn), *moved, *listed],
         notes=(*side_notes(heatmap), *texts(heatmap.assumptions)),
         notes_heading="What is not drawn, and what it rests on",
     )

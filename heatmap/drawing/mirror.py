@@ -38,7 +38,7 @@ class Mirror:
 
         options = "".join(f"<option>{escape(label)}</option>" for label in self.labels)
         beside = (
-            f'<label>beside <select aria-label="map to the right">{options}</select></label>'
+            f'<label>compare with <select aria-label="map to the right">{options}</select></label>'
             if options
             else ""
         )

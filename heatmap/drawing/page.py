@@ -111,6 +111,7 @@ def render(
     about: Iterable[str] = (),
     answer: Iterable[str] = (),
     caveat: str = "",
+    more: Iterable[str] = (),
     cards: Iterable[Card] = (),
     sections: Iterable[Section] = (),
     notes: Iterable[str] = (),
@@ -119,16 +120,17 @@ def render(
     mirrored: Mirror | None = None,
     **context: Any,
 ) -> str:
-    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for more.
+    """Fill the shell, or a `template` of another `package` that extends it; `context` is what that asks for beside.
 
-    A note that already stands above is not repeated."""
+    The answer stands above all else; `more` of it is folded where a window is narrow. A note that already stands above
+    is not repeated."""
     environment = _environment(package)
-    about, answer = list(about), list(answer)
-    said = {*about, *answer, caveat}
+    about, answer, more = list(about), list(answer), list(more)
+    said = {*about, *answer, *more, caveat}
     environment.filters.update(filters or {})
     filled: str = environment.get_template(template).render(
         title=title, synthetic=synthetic, synthetic_words=SYNTHETIC_BADGE, age=age, about=about,
-        answer=answer, caveat=caveat, cards=list(cards), sections=list(sections),
+        answer=answer, caveat=caveat, more=more, cards=list(cards), sections=list(sections),
         notes=[note for note in dict.fromkeys(notes) if note not in said],
         notes_heading=notes_heading, plotlyjs=_packed_plotly(), variables=theme.VARIABLES, light=theme.LIGHT,
         font=theme.FONT, mirrored=mirrored, **context,

@@ -36,11 +36,8 @@ from liqtruth.heatmap.drawing.view import (
 )
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import STYLES, grade, price
+from liqtruth.heatmap.text import SIDE_STYLES, STYLES, grade, price
 
-LONG: Final = "green"
-SHORT: Final = "red"
-STYLE: Final = {"long": LONG, "short": SHORT}
 WORDS: Final = frozenset({"stacked", "windows", "leverage"})
 """Columns of words, to the left and broken where they are long."""
 EIGHTHS: Final = " ▏▎▍▌▋▊▉"
@@ -73,7 +70,7 @@ def _moves(heatmap: Heatmap) -> Table:
     for head in heads:
         table.add_column(head, justify="right", no_wrap=True)
     for move, (moved, *amounts) in rows:
-        table.add_row(Text(moved, style=LONG if move.side == "long" else SHORT), *amounts)
+        table.add_row(Text(moved, style=SIDE_STYLES[move.side]), *amounts)
     return table
 
 
@@ -104,7 +101,7 @@ def _facts(profile: MapProfile, facts: MapFacts) -> list[RenderableType]:
     for side in SIDES:
         for one in shown_clusters(profile, side):
             table.add_row(
-                Text(side, style=STYLE[side]), price(one.peak_px), *fact_cells(known[id(one)], heads)
+                Text(side, style=SIDE_STYLES[side]), price(one.peak_px), *fact_cells(known[id(one)], heads)
             )
     return [table, *(Text(line, style="dim") for line in facts_lines(facts))]
 
@@ -114,7 +111,7 @@ def _balances(heatmap: Heatmap, profile: MapProfile) -> Table:
     for head in BALANCE_HEADS:
         table.add_column(head, justify="right", no_wrap=True)
     for heavier, (*cells, asymmetry) in balance_rows(heatmap, profile):
-        table.add_row(*cells, Text(asymmetry, style=STYLE.get(heavier, "")))
+        table.add_row(*cells, Text(asymmetry, style=SIDE_STYLES.get(heavier, "")))
     return table
 
 
@@ -123,7 +120,7 @@ def _clusters(heatmap: Heatmap, profile: MapProfile) -> Table:
     for head in CLUSTER_HEADS:
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     for (side, (name, *cells)), _ in cluster_rows(heatmap, profile):
-        table.add_row(Text(name, style=STYLE[side]), *cells)
+        table.add_row(Text(name, style=SIDE_STYLES[side]), *cells)
     return table
 
 
@@ -143,7 +140,7 @@ def _bars(heatmap: Heatmap, view: View, bar_width: int) -> Table:
     for bar in range(mass.size - 1, -1, -1):
         if bar == middle - 1:
             table.add_row(Text(price(heatmap.mark_px), style="bold yellow"), "mark", "─" * bar_width, "", "")
-        style = SHORT if bar >= middle else LONG
+        style = SIDE_STYLES["short" if bar >= middle else "long"]
         distance = 100 * (view.centers[bar] / heatmap.mark_px - 1)
         so_far = amount(heatmap, cumulative[bar])
         cells = (amount(heatmap, mass[bar]), so_far) if mass[bar] > 0 else ("", so_far)

@@ -9,7 +9,10 @@ from liqtruth.heatmap.errors import PartlyRead, SourceUnreachable
 from liqtruth.heatmap.levels import SIDES, BySide
 from liqtruth.heatmap.text import counted, percent
 from liqtruth.indexer.coin.census import CoinReport
+from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.sweep.largest import ENDS, Endpoint, read_largest
+from liqtruth.indexer.sweep.order_book import store_books
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.storage.store import Store
 
@@ -26,12 +29,15 @@ class OneCoin:
     priced: BySide[float] | None
     ended: str
     lacking: tuple[str, ...]
+    books: tuple[str, ...] = ()
+    """What came of the coin's order book."""
 
     def describe(self) -> list[str]:
         """Lines for people."""
         lines = [
             *([] if self.evm is None else self.evm.describe()),
             f"{counted(self.accounts, 'account')} read by the info endpoint: {ENDS[self.ended]}",
+            *self.books,
         ]
         if self.priced is None:
             return [*lines, "open interest is not known"]
@@ -62,6 +68,7 @@ async def read_one_coin(
         raise SourceUnreachable(report.evm_problem)
     swept = report.swept
     return OneCoin(
+        books=tuple(await _book(store, coin, endpoint)),
         evm=next(iter(report.coins), None),
         accounts=0 if swept is None else swept.accounts,
         weight=0 if swept is None else swept.weight,
@@ -69,3 +76,11 @@ async def read_one_coin(
         ended=report.ended,
         lacking=tuple(report.lacking),
     )
+
+
+async def _book(store: Store, coin: str, endpoint: Endpoint) -> list[str]:
+    """What came of the order book of the coin, as it is once its accounts are read."""
+    budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
+    timeout_s = store.settings.request_timeout_s
+    async with InfoClient(endpoint.url, budget, timeout_s, 4, endpoint.patience) as client:
+        return await store_books(store, client, [coin])

@@ -13,6 +13,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.indexer.errors import AnswerMalformed
 from liqtruth.indexer.frames import BOOK_DATASET, BOOK_KEY, BOOKS, conform
@@ -20,10 +21,15 @@ from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.decoding import Decoder
 from liqtruth.indexer.info.wire import Amount, EpochMs, Name, Payload, Price
 from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.storage.net.long_runs import aside
 from liqtruth.storage.store import Store
 
 ROUNDINGS: Final = (None, 4, 3, 2)
 """Significant digits of prices, the finest first; weight 2 each."""
+LARGEST: Final = 3
+"""Coins whose books are stored where no coin is asked for."""
+MAY_S: Final = 10.0
+"""So long a book may take."""
 
 
 class BookLevel(Payload, frozen=True):
@@ -56,10 +62,29 @@ async def read_book(client: InfoClient, coin: str) -> pl.DataFrame:
 
 
 async def store_book(store: Store, client: InfoClient, coin: str) -> int:
-    """Read one and add it to the series; how many prices it has."""
+    """Read one and add it to the series, in a thread; how many prices it has."""
     rows = await read_book(client, coin)
-    store.lake.merge_series(BOOK_DATASET, VENUE, coin, rows, BOOK_KEY, client.source)
+    await aside(store.lake.merge_series, BOOK_DATASET, VENUE, coin, rows, BOOK_KEY, client.source)
     return rows.height
+
+
+async def store_books(store: Store, client: InfoClient, coins: Sequence[str]) -> list[str]:
+    """A line of what came of each coin's book; nothing else waits for one that does not come, or fails by it."""
+    lines = []
+    for coin in coins:
+        try:
+            async with asyncio.timeout(MAY_S):
+                prices = await store_book(store, client, coin)
+            lines.append(f"order book of {coin}: {prices} prices")
+        except (LiqtruthError, TimeoutError) as error:
+            lines.append(f"no order book of {coin}: {error or f'no answer within {MAY_S:g} s'}")
+    return lines
+
+
+def largest_coins(markets: pl.DataFrame, count: int = LARGEST) -> list[str]:
+    """Those of most open interest in USD, of `MARKETS`."""
+    known = markets.filter(pl.col("open_interest_usd") > 0)
+    return known.sort("open_interest_usd", descending=True).head(count)["coin"].to_list()
 
 
 async def _asked(client: InfoClient, coin: str, digits: int | None) -> L2Book:

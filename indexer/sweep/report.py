@@ -17,6 +17,7 @@ from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.accounts import AccountReading
+from liqtruth.indexer.sweep.order_book import ROUNDINGS
 
 SHOWN_FAILURES: Final = 5
 
@@ -51,8 +52,10 @@ def plan(
     dex: str = "",
     weight_per_minute: float | None = 960,
     dexes: Sequence[str] | None = None,
+    books: int = 0,
 ) -> SweepPlan:
-    """The cost of a sweep; nothing is asked. `weight_per_minute` None or 0 means no limit.
+    """The cost of a sweep and of the order `books` of so many coins; nothing is asked. `weight_per_minute` None or 0
+    means no limit.
 
     `dexes` goes before `dex`; raises `BadInput` for one name instead of several: how many "all" are is known only
     from the exchange (`indexer.sweep.plan_of`).
@@ -62,6 +65,7 @@ def plan(
     names = list(dict.fromkeys([dex] if dexes is None else dexes))
     accounts = len(set(addresses))
     once = ["exchangeStatus"] + ["metaAndAssetCtxs"] * len(names) + (["perpDexs"] if names != [""] else [])
+    once += ["l2Book"] * len(ROUNDINGS) * books
     fixed = sum(weight_of(request) for request in once)
     weight_min = fixed + accounts * len(names) * weight_of("clearinghouseState")
     weight_max = weight_min + accounts * weight_of("spotClearinghouseState")
@@ -177,6 +181,8 @@ class SweepReport:
     lost_dexes: dict[str, str] = field(default_factory=dict)
     left_out: LeftOut = field(default_factory=LeftOut)
     broken: bool = False
+    books: tuple[str, ...] = ()
+    """What came of each order book that was asked for."""
 
     def raise_if_partly(self) -> None:
         """Raise `PartlyRead` where an account, a dex or an item of an answer could not be read."""
@@ -218,6 +224,7 @@ class SweepReport:
             lines.append(
                 f"  {self.too_many_requests:,} answers were 429: something else asks from this address"
             )
+        lines += [f"  {line}" for line in self.books]
         lines += [f"  note: {note}" for note in self.notes]
         lines += [f"  dex {name or 'main'} could not be read: {why}" for name, why in self.lost_dexes.items()]
         lines += [f"  {line}" for line in self.left_out.describe()]

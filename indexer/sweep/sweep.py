@@ -31,12 +31,13 @@ from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconciled
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.latest import keep_latest
-from liqtruth.indexer.positions.markets import VENUE, markets_answered, universe_row
+from liqtruth.indexer.positions.markets import VENUE, markets_answered, markets_of_dexes, universe_row
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.positions.remembered import MODE_MAX_AGE_S, remembered_modes, with_first_sight
 from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.sweep.crawl import Crawl
 from liqtruth.indexer.sweep.largest_first import LargestFirst
+from liqtruth.indexer.sweep.order_book import largest_coins, store_books
 from liqtruth.indexer.sweep.report import Sight, SweepPlan, SweepReport, plan
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.records import Reading, Scope
@@ -68,6 +69,7 @@ async def sweep(
     sight: Sight | None = None,
     evm: EvmEndpoint | None = None,
     order: LargestFirst | None = None,
+    books: int = 0,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -77,6 +79,7 @@ async def sweep(
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
     Where `evm` is given they are sized by it meanwhile, and the largest known is read next.
     `order` gives the accounts instead, as others are found to be larger or not to be read at all.
+    Of the `books` coins of most open interest the order book is stored too, once the accounts are read.
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -115,6 +118,7 @@ async def sweep(
             broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
         else:
             broken, sized = await _sized_and_read(store, crawl, left, evm)
+        about_books = [] if broken or not books else await _books(store, client, answers, books)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
@@ -126,7 +130,12 @@ async def sweep(
     if sized is not None:
         report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()
-    return report
+    return replace(report, books=tuple(about_books))
+
+
+async def _books(store: Store, client: InfoClient, answers: Mapping[str, DexAnswer], count: int) -> list[str]:
+    """What came of the order books of the largest coins of the dexes that were read."""
+    return await store_books(store, client, largest_coins(markets_of_dexes(answers), count))
 
 
 async def _sized_and_read(
@@ -178,13 +187,14 @@ async def plan_of(
     weight_per_minute: float | None = 960,
     timeout_s: float = 10.0,
     data_dir: Path | None = None,
+    books: int = 0,
 ) -> SweepPlan:
     """The cost of a sweep; asks the exchange for its dexes where "all" are wanted, and nothing else."""
     if dexes == ALL:
         budget = Budget.shared(weight_per_minute, base_url, data_dir)
         async with InfoClient(base_url, budget, timeout_s, 1) as client:
             dexes = await find_dexes(client, ALL)
-    return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes)
+    return plan(addresses, weight_per_minute=weight_per_minute, dexes=dexes, books=books)
 
 
 def _counter(start: int, most: int, on_progress: Callable[[int], None] | None) -> Callable[[], None]:

@@ -32,6 +32,7 @@ from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
+from liqtruth.indexer.sweep.order_book import LARGEST, largest_coins, store_books
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.storage.lock import alone
 from liqtruth.storage.net.answers import shown_url
@@ -46,6 +47,8 @@ SIZE_AGAIN_S: Final = 300.0
 FIRST_FIND_S: Final = 30.0
 """How long reading waits for the sources; they are read to their end meanwhile."""
 VAULT_DETAILS: Final = 20
+UNKNOWN_YET_S: Final = 1.0
+"""Until markets are looked at again, where none is known yet."""
 FILE: Final = "file"
 
 log = structlog.get_logger("liqtruth.watch")
@@ -85,7 +88,9 @@ TAPE: Final = {
 class WatchPlan:
     """What is watched and how; `stats_url` null leaves leaderboard and vaults out, `for_s` null watches for ever.
 
-    Every `compact_s` what was stored is compacted, and what is older than `keep` given up.
+    Every `compact_s` what was stored is compacted, and what is older than `keep` given up. Every
+    `order_books_s` the order book of the `order_books` coins of most open interest is stored, the first time once the
+    accounts that matter most are read.
     """
 
     base_url: str
@@ -100,6 +105,8 @@ class WatchPlan:
     evm: EvmEndpoint | None = None
     keep: Keep = EVERYTHING
     compact_s: float = 3600.0
+    order_books: int = LARGEST
+    order_books_s: float = 3600.0
 
 
 def run_watch(
@@ -135,7 +142,11 @@ async def _run(
         async with InfoClient(plan.base_url, watch.budget, timeout_s, 4, plan.patience) as client:
             await unless(stop, _prepare(watch, client, plan, seeds))
             with serving_metrics(watch.state, plan.metrics_port) as port:
-                async with _finding(watch, client, plan) as found, _compacting(watch, plan):
+                async with (
+                    _finding(watch, client, plan) as found,
+                    _compacting(watch, plan),
+                    _reading_books(watch, client, plan),
+                ):
                     await unless(stop, _at_most(found, FIRST_FIND_S))
                     if on_ready is not None:
                         on_ready(watch, port)
@@ -199,6 +210,29 @@ async def _compact_again_and_again(watch: Watch, plan: WatchPlan, over: threadin
         except FAULTS as error:
             watch.note_fault("compactor", error)
         await asyncio.sleep(plan.compact_s)
+
+
+@asynccontextmanager
+async def _reading_books(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIterator[None]:
+    """Store the order books of the largest coins again and again during the block."""
+    reading = asyncio.create_task(_read_books_again_and_again(watch, client, plan))
+    try:
+        yield
+    finally:
+        reading.cancel()
+        await asyncio.gather(reading, return_exceptions=True)
+
+
+async def _read_books_again_and_again(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
+    await asyncio.sleep(min(plan.pace.first_book_s, plan.order_books_s))
+    while plan.order_books:
+        coins = largest_coins(watch.marks.markets, plan.order_books)
+        try:
+            for line in await store_books(watch.store, client, coins):
+                log.info("order book read", result=line)
+        except FAULTS as error:
+            watch.note_fault("order books", error)
+        await asyncio.sleep(plan.order_books_s if coins else UNKNOWN_YET_S)
 
 
 async def _at_most(event: asyncio.Event, seconds: float) -> None:

@@ -27,6 +27,8 @@ NUMBER: Final = re.compile(r"[+-]?(\d[\d.,' ]*|\.\d+)([eE][+-]?\d+)?%?")
 MOMENT: Final = re.compile(r"20\d\d[-/]\d\d[-/]\d\d([ T]\d\d:\d\d.*)?|1[5-9]\d{8}(\d{3}){0,3}(\.\d+)?")
 NOTHING: Final = ("", "none", "null", "nan", "true", "false")
 STATED_NAME: Final = re.compile(r"[A-Za-z]\w*")
+NAMELESS: Final = "\0"
+"""Begins what a column without a name is called until it is dropped or refused."""
 OF_ALL_ROWS: Final = "#"
 """Begins the names of columns whose one value stands above the header."""
 
@@ -92,12 +94,12 @@ def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) 
     lines.numbers = lines.numbers + bool(stated)
     first = lines.cells_of(0, separator)
     headed = is_header(first)
-    names = names_of(first, path) if headed else numbered(len(first))
+    names = names_of(_all_named(first), path) if headed else numbered(len(first))
     lines.check_widths(path)
     keep = np.ones(len(lines.starts), dtype=bool)
     if headed:
         keep = ~lines.like_the_first()
-    rows = _read(lines.text_of(keep), names, separator, int(keep.sum()), path)
+    rows = _named(_read(lines.text_of(keep), names, separator, int(keep.sum()), path), path)
     repeated = int((~keep).sum()) - headed
     remarks = (f"the header stands {repeated} more times in the file: skipped",) if repeated else ()
     for name in names:
@@ -106,6 +108,23 @@ def parse_delimited(content: bytes, path: Path, separator: bytes | None = None) 
     return TextTable(
         rows.with_columns(pl.lit(cell).alias(name) for name, cell in stated.items()), headed, remarks
     )
+
+
+def _all_named(cells: Sequence[str]) -> list[str]:
+    """The header, with something to call columns at its end that have no name."""
+    named = next((at for at in range(len(cells), 0, -1) if cells[at - 1].strip()), 0)
+    return [cell if at < named else f"{NAMELESS}{at + 1}" for at, cell in enumerate(cells)]
+
+
+def _named(rows: pl.DataFrame, path: Path) -> pl.DataFrame:
+    """The columns that have a name: lines that all end in a separator make empty ones. Raises where one is not."""
+    nameless = [name for name in rows.columns if name.startswith(NAMELESS)]
+    filled = [name for name in nameless if (rows[name].str.strip_chars() != "").any()]
+    if filled:
+        raise TableRefused(
+            f"{path}: line 1: column {filled[0].removeprefix(NAMELESS)} has values and no name; name or remove it"
+        )
+    return rows.drop(nameless)
 
 
 def _stated_above(text: bytes) -> tuple[dict[str, str], bytes]:

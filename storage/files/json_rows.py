@@ -26,6 +26,7 @@ from liqtruth.storage.files.delimited import (
     numbered,
     parse_delimited,
 )
+from liqtruth.storage.files.json_keys import may_repeat, repeated_key
 
 CHUNK: Final = 20_000
 DEEPEST: Final = 3
@@ -47,12 +48,11 @@ def parse_json(content: bytes, path: Path) -> TextTable:
     try:
         OF_RAW.decode(content)
     except NOT_DECODED as error:
-        lines = [line for line in content.split(b"\n") if line.strip()]
-        if len(lines) < 2 or not _is_whole(lines[0]):
+        if not begins_with_row(content):
             raise TableRefused(
                 f"{path}: not a readable table: broken JSON ({error}); export it again"
             ) from None
-        return _table(lines, path, "line")
+        return _table([line for line in content.split(b"\n") if line.strip()], path, "line")
     try:
         return _document(content, path)
     except NOT_DECODED as error:
@@ -100,6 +100,12 @@ def _pages_of(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable |
     if not inner:
         raise TableRefused(f"{path}: not a readable table: its pages have no rows")
     return TextTable(_of_objects(inner, path, "row"), headed=True, answers=tuple(answers))
+
+
+def begins_with_row(content: bytes) -> bool:
+    """Whether the first line is JSON by itself, and more follows: the content is JSON lines."""
+    first, _, rest = content.lstrip().partition(b"\n")
+    return bool(rest.strip()) and _is_whole(first)
 
 
 def _is_whole(line: bytes) -> bool:
@@ -190,7 +196,9 @@ def _decoded(decoder: Any, row: Raw | bytes, place: int, path: Path, unit: str) 
 def _of_objects(rows: Sequence[Raw | bytes], path: Path, unit: str) -> pl.DataFrame:
     names = dict.fromkeys(_decoded(OF_OBJECT, rows[0], 0, path, unit))
     for place, row in enumerate(rows):
-        names |= dict.fromkeys(_decoded(OF_OBJECT, row, place, path, unit))
+        fields = _decoded(OF_OBJECT, row, place, path, unit)
+        _check_keys(bytes(row), len(fields), place, path, unit)
+        names |= dict.fromkeys(fields)
         if len(names) > MOST_COLUMNS:
             break
     check_size(len(rows), len(names), path)
@@ -203,6 +211,14 @@ def _of_objects(rows: Sequence[Raw | bytes], path: Path, unit: str) -> pl.DataFr
             [OF_OBJECT.decode(row) for row in rows[at : at + CHUNK]] for at in range(0, len(rows), CHUNK)
         )
     )
+
+
+def _check_keys(row: bytes, fields: int, place: int, path: Path, unit: str) -> None:
+    """Raises for a row in which a key stands twice: one of its values would be lost."""
+    if may_repeat(row, fields) and (twice := repeated_key(row)) is not None:
+        raise TableRefused(
+            f"{path}: {unit} {place + 1}: each key must stand once, got {twice[:40]!r} twice; remove the wrong value"
+        )
 
 
 def _of_lists(rows: Sequence[Raw | bytes], path: Path, unit: str) -> TextTable:

@@ -1,5 +1,5 @@
 // What is wrong with each page in a frame, at each of WIDTHS.
-const kinds = {}, wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const kinds = {}, tops = {}, wait = (ms) => new Promise((done) => setTimeout(done, ms));
 const frames = [...document.querySelectorAll("iframe")];
 const box = (one) => one.getBoundingClientRect();
 const upright = (text) => !/rotate\((?!0\b|-?90\b)/.test(text.getAttribute("transform") || "");
@@ -37,11 +37,13 @@ function measure(page, width) {
 }
 for (const frame of frames) {
   await frame.contentWindow.eval("unpacked");
+  tops[frame.id] = box(frame.contentDocument.querySelector(".figure, .drawn")).top;
   frame.contentDocument.querySelectorAll("details").forEach((one) => { one.open = true; });
 }
 for (const width of WIDTHS) {
   frames.forEach((frame) => { frame.width = width; });
   await wait(600);
-  for (const frame of frames) (kinds[frame.id] ||= {})[width] = measure(frame.contentDocument, width);
+  for (const frame of frames) (kinds[frame.id] ||= {})[width] =
+    { ...measure(frame.contentDocument, width), top: tops[frame.id] };
 }
 found(kinds);

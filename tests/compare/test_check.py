@@ -220,7 +220,23 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     names = ["BTC.csv", "BTC.html", "BTC.json", "reports.html"]
     assert sorted(f"{one.parent.name}{one.suffix}" for one in reports.rglob("*.*")) == names
     models = ("--model", "binance:bell", "--model", "okx:tiers", "--keep", "1")
-    failed = run(*line, *models, "--fail-if", "w1 > 1000", "--fail-if", "coverage < 99", code=1).stderr
+    conditions = ("--fail-if", "w1 > 1000", "--fail-if", "coverage < 99", "--fail-if", "coverage > 100")
+    done = run(*line, *models, *conditions, "--json", code=1)
+    failed, told = done.stderr, json.loads(done.stdout)
+    assert told["schema"] == "liqtruth.report_run/1"
+    assert [one["coin"] for one in told["reports"]] == ["BTC"]
+    assert [one["coin"] for one in told["failed_coins"]] == ["BTCC"]
+    (told_of,) = told["reports"]
+    assert sorted(told_of["files"]) == ["csv", "html", "json"]
+    assert all(Path(one).is_file() for one in (*told_of["files"].values(), told["index"]))
+    assert json.loads(Path(told_of["files"]["json"]).read_text())["verdict"] == told_of["verdict"]
+    assert told_of["lacking"] == ["okx:tiers"]
+    assert told_of["maps"][0]["figures"]["w1"]["value"] is None
+    assert told_of["truth"]["coverage"]["value"] < 99
+    assert told["conditions"] == ["w1 > 1000", "coverage < 99", "coverage > 100"]
+    assert {(one["condition"], one["label"]) for one in told["failed_conditions"]} == {
+        ("w1 > 1000", "binance bell"), ("w1 > 1000", "okx:tiers"), ("coverage < 99", None),
+    }  # fmt: skip
     assert "BTC, binance bell: w1 is not known (too few positions to judge by)" in failed
     assert "BTC, okx:tiers: w1 is not known (it could not be compared)" in failed
     assert "BTC: coverage is" in failed
@@ -229,6 +245,23 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     assert not (tmp_path / "none").exists()
     run("check", "BTC", "--offline", "--venue", "none", code=1)
     run("check", "BTCC", *common, code=2)
+
+
+def test_what_failed_at_a_venue_is_stated_once(run: Run, served: SandboxServer) -> None:
+    """The sandbox of the tests has no OKX."""
+    common = (
+        "--base-url",
+        served.base_url,
+        "--weight-per-minute",
+        "0",
+        "--venue",
+        "binance,okx",
+        "--days",
+        "5",
+    )
+    stated = run("check", "BTC", *common, "--coverage", "1", "-o", "-", code=3).stderr
+    assert stated.count("did not give the time") == 1
+    assert "okx BTC: nothing; 1 failure" in stated
 
 
 def test_where_no_host_answers_and_nothing_is_stored_the_hosts_are_named(run: Run) -> None:

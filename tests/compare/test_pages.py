@@ -51,6 +51,7 @@ from tests.heatmap.test_bounds import MAP
 from tests.heatmap.test_series import modelled, series_of
 
 PHONE_PX, DESK_PX = 390, 1280
+PHONE_SCREEN_PX = 844
 LARGEST_BYTES = 1_000_000
 LONG_WORD = "synthetic: " + "0123456789abcdef" * 8
 MEASURE = Path(__file__).with_name("measure_pages.js").read_text()
@@ -102,10 +103,15 @@ def index_page(path: Path) -> None:
 
 
 def report_page(path: Path) -> None:
-    shared = {"venue": "binance", "mark_px": 66_933.0}
-    truth = map_of(TRUTH, mark_px=66_907.0, open_interest_usd=2e8)
-    models = [map_of(one, model=name, **shared) for one, name in ((NEAR, "tiers"), (FAR, "calibrated"))]
+    truth = map_of(MANY, mark_px=66_907.0, open_interest_usd=2e8)
+    made = ((NEAR, "tiers"), (FAR, "calibrated"))
+    models = [
+        map_of(one, venue=venue, model=name, mark_px=66_933.0)
+        for venue in ("binance", "bybit", "okx")
+        for one, name in made
+    ]
     divergence = replace(compare_maps(truth, models), synthetic=True)
+    assert len(divergence.of_maps) == len(models)
     write_report(divergence, truth, models, path)
 
 
@@ -210,6 +216,14 @@ def test_nothing_is_wider_than_the_window_cut_or_over_another(
     assert found["texts"] > 5 * found["figures"] > 0
     if width == DESK_PX:
         assert found["sideways"] == []
+
+
+@pytest.mark.parametrize("kind", ["map", "model", "clusters", "series", "candles", "report"])
+def test_most_of_a_map_is_on_the_first_screen_of_a_phone(
+    measured: dict[str, dict[str, dict[str, Any]]], kind: str
+) -> None:
+    """A report is here one of six maps, whose answers are folded."""
+    assert 0 < measured[kind][str(PHONE_PX)]["top"] < PHONE_SCREEN_PX / 2
 
 
 @pytest.mark.parametrize("kind", KINDS)

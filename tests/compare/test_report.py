@@ -75,7 +75,8 @@ def test_it_shows_the_verdict_the_caveat_every_remark_and_every_assumption(
     page: str, divergence: Divergence
 ) -> None:
     expected = words(page)
-    for line in (divergence.verdict, divergence.caveat, *texts(divergence.remarks), "equal tiers"):
+    stated = (divergence.verdict, *texts(divergence.caveats), *texts(divergence.remarks), "equal tiers")
+    for line in stated:
         assert line in expected
     assert expected.index(divergence.verdict) < expected.index("What a move would liquidate")
 

@@ -113,7 +113,13 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
         "high": 0.1,
     },
     "picture_axis": {"rows": 659, "step_px": 39.4, "step_pct": 0.046, "is_log": False},
-    "picture_accuracy": {"w1_pct": 0.02, "floor": 0.01},
+    "picture_accuracy": {
+        "w1_pct": 0.02,
+        "rows_pct": 0.01,
+        "packing_pct": 0.01,
+        "faint_pct": 0.0,
+        "floor": 0.01,
+    },
 }
 """Values of the texts that are functions."""
 SAMPLES: Mapping[str, Any] = {

@@ -13,10 +13,20 @@ from liqtruth.heatmap.cluster_facts import RestingDepth
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.indexer.errors import AnswerMalformed
 from liqtruth.indexer.frames import BOOKS
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.indexer.sweep.order_book import BookLevel, decode_book, merged, read_book, store_book
+from liqtruth.indexer.sweep.order_book import (
+    BookLevel,
+    decode_book,
+    largest_coins,
+    merged,
+    read_book,
+    store_book,
+    store_books,
+)
+from liqtruth.indexer.sweep.report import plan
+from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.hyperliquid.orders import resting
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
@@ -116,3 +126,34 @@ def test_the_recorded_answer_is_read(recorded: Path) -> None:
     assert px[0] == 79_672.0
     assert coins[0] == 3.89176
     assert (np.diff(px) < 0).all()
+
+
+def test_a_sweep_stores_the_books_of_the_largest_coins_within_its_plan(
+    store: Store, served: SandboxServer, small_market: Market
+) -> None:
+    listed = small_market.addresses[:5]
+    report = asyncio.run(sweep(store, listed, base_url=served.base_url, weight_per_minute=None, books=2))
+    assert plan(listed, books=2).weight_min <= report.weight <= plan(listed, books=2).weight_max
+    assert plan(listed, books=2).weight_min - plan(listed).weight_min == 2 * 4 * 2
+    kept = store.lake.series_coins("books")
+    assert len(kept) == len(report.books) == 2
+    assert all(line.startswith("order book of ") for line in report.books)
+    for _, coin in kept:
+        at = store.lake.read_series("books", VENUE, coin, BOOKS)["ts"][0]
+        assert depth_of(store, VENUE, coin, at) is not None
+
+
+def test_the_largest_coins_are_those_of_most_open_interest_that_is_known() -> None:
+    rows = {"coin": ["A", "B", "C", "D"], "open_interest_usd": [1.0, None, 3.0, 2.0]}
+    assert largest_coins(pl.DataFrame(rows), 2) == ["C", "D"]
+    assert largest_coins(pl.DataFrame(rows).clear()) == []
+
+
+def test_a_book_that_does_not_come_is_a_line_and_no_failure(store: Store, served: SandboxServer) -> None:
+    async def read() -> list[str]:
+        async with InfoClient(served.base_url, Budget(None), 10, 4, Patience(1, 0.0)) as client:
+            return await store_books(store, client, ["NOPE", "ETH"])
+
+    missing, there = asyncio.run(read())
+    assert missing.startswith("no order book of NOPE: ")
+    assert there.startswith("order book of ETH: ")

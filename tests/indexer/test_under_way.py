@@ -239,7 +239,9 @@ async def test_a_map_rests_on_the_running_watch(store: Store, going_on: Market) 
 
 def test_a_run_says_that_it_began_and_that_it_ended(store: Store, going_on: Market) -> None:  # noqa: F811
     with serving_in_thread(going_on, weight_per_minute=None) as server:
-        plan = WatchPlan(server.base_url, weight_per_minute=None, pace=QUICK, for_s=1.0)
+        plan = WatchPlan(
+            server.base_url, weight_per_minute=None, pace=QUICK, for_s=2.0, order_books=1, order_books_s=0.3
+        )
         begun: list[WatchState | None] = []
         run_watch(store, plan, on_ready=lambda watch, port: begun.append(read_state(store)))
     ended = read_state(store)
@@ -249,6 +251,7 @@ def test_a_run_says_that_it_began_and_that_it_ended(store: Store, going_on: Mark
     assert begun[0].ended_at is None
     assert ended is not None
     assert ended.ended_at is not None
+    assert len(store.lake.series_coins("books")) == 1, "of the largest coin, once it is known"
 
 
 def test_a_run_that_is_asked_to_stop_at_once_ends(store: Store, going_on: Market) -> None:  # noqa: F811

@@ -1,24 +1,20 @@
 """A screenshot of a heatmap to a map: the last column by its colours, in shares, between price lines that are given.
 
-How much of a map the picture can carry is measured each time: what was read is drawn in the same colours, packed as the
-picture is, and read again.
+How much of a map the picture can carry is measured each time (`accuracy`).
 """
 
-import io
 import re
-import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import PRICES, Answer
 from liqtruth.compare.imported.levels import Levels
 from liqtruth.compare.imported.maps_in_file import MapsInFile
+from liqtruth.compare.imported.pictures.accuracy import Accuracy, accuracy_of, smear
 from liqtruth.compare.imported.pictures.colour_bar import ColourBar, find_bar, stated_bar
 from liqtruth.compare.imported.pictures.column import (
     CLOSE,
@@ -26,26 +22,19 @@ from liqtruth.compare.imported.pictures.column import (
     PriceAxis,
     Readings,
     axis_through,
-    distance_pct,
     last_column,
     plot_of,
     read_column,
     without_gaps,
 )
-from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, Pixels, oklab, palette_named
+from liqtruth.compare.imported.pictures.decoding import Decoded, decoded_of
+from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, oklab, palette_named
 from liqtruth.compare.imported.vendor_map import PictureGiven, VendorMap
 from liqtruth.heatmap.notes import Notes, note
-from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.files.content import DAMAGED, opened
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
-FORMATS: Final = ("PNG", "JPEG", "WEBP")
-MOST_BYTES: Final = 32 * 2**20
-"""Of a picture's file; a screenshot of the largest screens has 10 million."""
-MOST_PIXELS: Final = 20_000_000
-"""Of a picture; a screen of 5120 x 2880 has 15 million."""
 LEAST_ROWS: Final = 20
 """Between the outermost price lines."""
 MOST_LEFT_OUT: Final = 0.25
@@ -59,32 +48,11 @@ LEAST_OF_PALETTE: Final = 0.8
 labels (`benchmarks/bench_pictures.py`), of one that is alike at most 0.73."""
 LEAST_CONTRAST: Final = 0.05
 """Between the most and the least of a column; a flat one shows no levels."""
-BROKEN: Final = (*DAMAGED, SyntaxError, TypeError, MemoryError, AttributeError)
-"""What decoders of pictures raise where a file breaks off or is damaged."""
 PRICE_LINE: Final = re.compile(r"\s*([\d.,_]+(?:e[+-]?\d+)?)\s*@\s*(\d+(?:\.\d+)?)\s*", re.IGNORECASE)
 SOME: Final = 3
 """Every so many rows and columns decide which palette it is."""
 AGREES: Final = 4.0
 """Mean difference of red, green and blue between a colour bar and a palette of a name that are the same."""
-SMEARED: Final = 0.02
-"""Part of the most below which a row is taken as empty, to measure what packing with loss makes of it."""
-OF_SMEARED: Final = 0.95
-DRAWN_PX: Final = 48
-"""Columns of pixels of the drawing that measures the accuracy."""
-
-
-@dataclass(frozen=True, eq=False)
-class Decoded:
-    """Pixels (rows, columns, 3), which of them are not see-through, and how to pack others like them."""
-
-    rgb: Pixels
-    solid: npt.NDArray[np.bool_]
-    form: str
-    packing: dict[str, Any]
-
-    @property
-    def lossy(self) -> bool:
-        return self.form != "PNG"
 
 
 def picture_given(
@@ -119,16 +87,6 @@ def _line(word: str) -> tuple[float, float]:
     return px, row
 
 
-def is_picture(path: Path) -> bool:
-    """Whether a file begins as a PNG, JPEG or WebP does."""
-    try:
-        with opened(path) as file:
-            head = file.read(12)
-    except (OSError, ValueError, TableRefused):
-        return False
-    return head.startswith((b"\x89PNG", b"\xff\xd8\xff")) or (head[:4], head[8:]) == (b"RIFF", b"WEBP")
-
-
 def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
     """The map of a picture, in percent of its sum. Raises `VendorMapRefused` for one that is damaged, too large,
     animated or grey, whose lines are not stated, or whose colours are not those of the palette."""
@@ -138,7 +96,7 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
             "a picture must come with two price lines or more: --price 92000@140 --price 78000@690 (price at row of "
             "pixels, from the top)"
         )
-    decoded = _decoded(path, answer)
+    decoded = decoded_of(path, answer)
     axis = _axis(given, decoded, answer)
     palette, bar = _palette(given, decoded, axis, answer)
     readings = _between(axis, decoded, palette)
@@ -146,15 +104,14 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
     _check_colours(readings, last, palette, answer)
     column = read_column(readings, first, last)
     if decoded.lossy:
-        column = column.from_floor(_smear(column, palette, decoded))
+        column = column.from_floor(smear(column, palette, decoded, axis))
     _check(column, palette, answer)
     edges = axis.edges()
     amounts = without_gaps(column).amounts
     levels = Levels(
         np.minimum(edges[1:], edges[:-1]), np.maximum(edges[1:], edges[:-1]), 100 * amounts / amounts.sum()
     )
-    again = _again(column, palette, decoded)
-    notes = _notes(decoded, axis, palette, bar, column, distance_pct(edges, column.amounts, again.amounts))
+    notes = _notes(decoded, axis, palette, bar, column, accuracy_of(column, palette, decoded, axis))
     return MapsInFile.of_one(
         VendorMap(
             answer,
@@ -166,73 +123,6 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
             notes=notes,
         )
     )
-
-
-# ----------------------------------------------------------------------------------------- the file
-
-
-def _decoded(path: Path, answer: Answer) -> Decoded:
-    try:
-        from PIL import Image
-    except ImportError:
-        raise answer.refuse(
-            "reading a picture needs the extra `picture`: pip install 'liqtruth[picture]'"
-        ) from None
-    with opened(path) as file:
-        content = file.read(MOST_BYTES + 1)
-    if len(content) > MOST_BYTES:
-        raise answer.refuse(f"a picture must have at most {MOST_BYTES / 2**20:.0f} MB")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(content), formats=FORMATS) as image:
-                _check_kind(image, answer)
-                image.load()
-                return _pixels(image)
-    except Image.DecompressionBombError:
-        raise answer.refuse(f"a picture must have at most {MOST_PIXELS:,} pixels") from None
-    except BROKEN as error:
-        cause = next(iter(str(error).splitlines()), type(error).__name__)
-        raise answer.refuse(f"the picture must be whole, and cannot be decoded: {cause[:80]}") from None
-
-
-def _check_kind(image: "Image", answer: Answer) -> None:
-    width, height = image.size
-    if width * height > MOST_PIXELS:
-        raise answer.refuse(f"a picture must have at most {MOST_PIXELS:,} pixels, got {width} x {height}")
-    if getattr(image, "is_animated", False):
-        raise answer.refuse("a picture must have one frame, got an animation")
-    if image.mode not in ("RGB", "RGBA", "P"):
-        raise answer.refuse(f"a picture must be in colours of red, green and blue, got mode {image.mode}")
-
-
-def _pixels(image: "Image") -> Decoded:
-    form = str(image.format)
-    packing: dict[str, Any] = {"format": form}
-    if form == "JPEG":
-        from PIL.JpegImagePlugin import get_sampling
-
-        packing |= {"qtables": getattr(image, "quantization", None)}
-        if (sampling := get_sampling(image)) >= 0:
-            packing |= {"subsampling": sampling}
-    seen = np.asarray(_in_srgb(image).convert("RGBA"))
-    return Decoded(np.ascontiguousarray(seen[:, :, :3]), seen[:, :, 3] == 255, form, packing)
-
-
-def _in_srgb(image: "Image") -> "Image":
-    """Screens with colours of their own write them down in the picture; one that cannot be read is taken as it is."""
-    profile = image.info.get("icc_profile")
-    if not profile:
-        return image
-    from PIL import ImageCms
-
-    mode = "RGB" if image.mode == "RGB" else "RGBA"
-    try:
-        own, srgb = ImageCms.ImageCmsProfile(io.BytesIO(profile)), ImageCms.createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image.convert(mode), own, srgb, outputMode=mode)
-    except (ImageCms.PyCMSError, *BROKEN):
-        return image
-    return converted or image
 
 
 # ----------------------------------------------------------------------------- where what is in it
@@ -348,35 +238,13 @@ def _check(column: Column, palette: Palette, answer: Answer) -> None:
         )
 
 
-# ------------------------------------------------------------------------------- what it can carry
-
-
-def _smear(column: Column, palette: Palette, decoded: Decoded) -> float:
-    """How much of the most the packing makes of nothing: what lies below cannot be told from none."""
-    drawn = column.from_floor(SMEARED)
-    nothing = drawn.amounts == 0
-    if not nothing.any():
-        return column.floor
-    return float(np.quantile(np.nan_to_num(_again(drawn, palette, decoded).amounts[nothing]), OF_SMEARED))
-
-
-def _again(column: Column, palette: Palette, decoded: Decoded) -> Column:
-    """The column as it is read from a drawing of it, packed as the picture is."""
-    from PIL import Image
-
-    pixels = np.repeat(palette.draw(np.nan_to_num(column.amounts))[:, None], DRAWN_PX, axis=1)
-    packed = io.BytesIO()
-    Image.fromarray(pixels).save(packed, **decoded.packing)
-    with Image.open(packed) as image:
-        drawn = np.asarray(image.convert("RGB"))
-    middle = DRAWN_PX // 2
-    half = (column.last - column.first) // 2
-    readings = Readings.of(palette, drawn, np.ones(drawn.shape[:2], dtype=bool), decoded.lossy)
-    return read_column(readings, middle - half, middle + column.last - column.first - half)
-
-
 def _notes(
-    decoded: Decoded, axis: PriceAxis, palette: Palette, bar: ColourBar | None, column: Column, off_pct: float
+    decoded: Decoded,
+    axis: PriceAxis,
+    palette: Palette,
+    bar: ColourBar | None,
+    column: Column,
+    accuracy: Accuracy,
 ) -> Notes:
     height, width = decoded.rgb.shape[:2]
     edges = axis.edges()
@@ -386,7 +254,8 @@ def _notes(
              palette=palette.name, bar=None if bar is None else [bar.x1, bar.y1, bar.x2, bar.y2]),
         note("picture_axis", rows=axis.rows.size, step_px=float(np.median(np.abs(np.diff(edges)))),
              step_pct=100 * float(np.median(steps)), is_log=axis.is_log),
-        note("picture_accuracy", w1_pct=off_pct, floor=column.floor),
+        note("picture_accuracy", w1_pct=accuracy.w1_pct, rows_pct=accuracy.rows_pct,
+             packing_pct=accuracy.packing_pct, faint_pct=accuracy.faint_pct, floor=column.floor),
     ]  # fmt: skip
     if column.behind:
         found.append(note("picture_behind", rows=column.amounts.size, behind=column.behind))

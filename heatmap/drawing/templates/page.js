@@ -7,6 +7,10 @@ const unpacked = (async () => {
 unpacked.catch(() => {
   for (const place of document.querySelectorAll(".figure, .drawn")) place.textContent = "drawn by browsers of 2023 and later";
 });
+const roomy = matchMedia("(min-width: 641px)");
+function unfold() {
+  for (const one of document.querySelectorAll("details.rest")) one.open = roomy.matches;
+}
 const LIGHT = {{ light | tojson }}, lit = matchMedia("(prefers-color-scheme: light)"), figures = [];
 function draw() {
   for (const [place, text] of figures)
@@ -24,6 +28,8 @@ function tellAges() {
 }
 document.addEventListener("DOMContentLoaded", async () => {
   tellAges();
+  unfold();
+  roomy.addEventListener("change", unfold);
   for (const place of document.querySelectorAll(".figure")) {
     figures.push([place, place.firstElementChild.textContent]);
     place.replaceChildren();

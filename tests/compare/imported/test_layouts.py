@@ -10,8 +10,8 @@ import pytest
 
 import liqtruth as lt
 from liqtruth.compare.errors import VendorMapRefused
+from liqtruth.compare.imported.named_files import names_file
 from liqtruth.compare.imported.read import (
-    names_file,
     open_maps,
     read_leverage_model,
     read_map,

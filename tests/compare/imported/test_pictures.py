@@ -48,6 +48,7 @@ def test_a_png_is_read_within_a_fifth_of_a_percent_of_price(palette: str, seed: 
     drawn = screenshot(palette, seed)
     found = read(drawn.saved(tmp_path), drawn)
     assert off_pct(found, drawn) < 0.2
+    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 0.4
     assert palette in values(found, "picture_read")["palette"]
     assert values(found, "picture_axis")["step_pct"] == pytest.approx(0.046, abs=0.003)
 
@@ -58,7 +59,21 @@ def test_a_jpeg_of_quality_85_is_read_less_exactly(
     palette: str, most: float, seed: int, tmp_path: Path
 ) -> None:
     drawn = screenshot(palette, seed)
-    assert off_pct(read(drawn.saved(tmp_path, "heatmap.jpg", quality=85), drawn), drawn) < most
+    found = read(drawn.saved(tmp_path, "heatmap.jpg", quality=85), drawn)
+    assert off_pct(found, drawn) < most
+    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 3.0
+
+
+@pytest.mark.parametrize("form", ["png", "jpg"])
+def test_a_small_picture_states_how_much_less_exact_it_is(form: str, tmp_path: Path) -> None:
+    """Levels of two rows of pixels: where one ends is known to half of its height, and JPEG mixes both."""
+    stated = {}
+    for size in ((800, 500), (1280, 800)):
+        drawn = screenshot("coinglass", 214, size=size)
+        found = read(drawn.saved(tmp_path, f"heatmap.{form}"), drawn)
+        stated[size] = values(found, "picture_accuracy")["w1_pct"]
+        assert off_pct(found, drawn) < stated[size]
+    assert stated[800, 500] > 1.2 * stated[1280, 800]
 
 
 @pytest.mark.parametrize("changed", [{"down": True}, {"log": True}, {"margin": 60}, {"bar": False}])

@@ -1,0 +1,1 @@
+"""Maps read from tables of any columns."""

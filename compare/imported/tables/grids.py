@@ -1,0 +1,105 @@
+"""Tables that are grids: prices by times or by exchanges, whichever of them are the rows."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from liqtruth.compare.errors import VendorMapRefused
+from liqtruth.compare.imported.documents import Answer, amounts, ascending, floats
+from liqtruth.compare.imported.levels import Levels, buckets
+from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
+from liqtruth.compare.imported.tables.columns import IGNORED, mark, numbers, one_of, prices_of
+from liqtruth.compare.imported.tables.left_out import is_numbering
+from liqtruth.compare.imported.totals import totals_among
+from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
+from liqtruth.heatmap.notes import Notes, note
+from liqtruth.storage.errors import TableRefused
+from liqtruth.storage.files.tabular import shortened, to_time
+
+
+def wide(rows: pl.DataFrame, columns: Mapping[str, str], answer: Answer) -> MapsInFile:
+    """A row per price and a column per time, or per exchange."""
+    known = set(columns.values())
+    names = [
+        name
+        for name in rows.columns
+        if name not in known and name.lower() not in IGNORED and not is_numbering(rows, name, answer)
+    ]
+    totals = totals_among(names)
+    times = _times([name for name in names if name not in totals], answer)
+    if times is not None:
+        names = [name for name in names if name not in totals]
+    if not names:
+        raise answer.refuse(f"there must be a column of amounts; it has {shortened(rows.columns)}")
+    if {"low", "high"} <= columns.keys():
+        low, high = prices_of(rows, columns, answer)
+    else:
+        order = np.argsort(numbers(rows, columns["price"], answer))
+        rows = rows[order.tolist()]
+        low, high = buckets(ascending(numbers(rows, columns["price"], answer), "price", answer))
+    empty = sum(int(rows[name].null_count()) for name in names)
+    cells = {
+        name: amounts(numbers(rows, name, answer, empty=0.0), f"amount of {name},", answer) for name in names
+    }
+    notes: Notes = (note("empty_cells", count=empty),) if empty else ()
+    if times is not None and totals:
+        notes += (note("totals_left_out", names=totals),)
+    about = VendorMap(
+        answer, "table", "grid", Levels(low, high, np.zeros(low.size)), (float(low.min()), float(high.max())),
+        coin=one_of(rows, columns.get("coin"), "the coin", answer),
+        mark_px=mark(rows, columns.get("mark"), answer), unit="usd", notes=notes,
+    )  # fmt: skip
+    if times is not None:
+        level = np.tile(np.arange(low.size), len(names))
+        column = np.repeat(np.arange(len(names)), low.size)
+        return OverTime(about, level, column, np.concatenate([*cells.values()]), times, None).maps()
+    parts = {
+        name: replace(about, levels=Levels(low, high, amount), name=name, venue=name)
+        for name, amount in cells.items()
+        if amount.any()
+    }
+    if not parts:
+        raise answer.empty()
+    return MapsInFile.with_sum(parts, WHOLE)
+
+
+def _times(names: Sequence[str], answer: Answer) -> list[datetime] | None:
+    """The moments that columns are called by; null where any is no moment."""
+    try:
+        table = to_time(pl.DataFrame({"time": list(names)}), "time", Path(answer.place))
+        return table["time"].to_list()
+    except TableRefused:
+        if all(_is_date(name) for name in names):
+            raise  # moments that cannot be are no exchanges
+        return None
+
+
+def _is_date(name: str) -> bool:
+    try:
+        datetime.fromisoformat(name.strip())
+    except ValueError:
+        return False
+    return True
+
+
+def transposed(rows: pl.DataFrame, time: str, answer: Answer) -> tuple[pl.DataFrame, dict[str, str], Notes]:
+    """A row per time and a column per price, turned into a row per price; a column of totals is left out."""
+    totals = totals_among([name for name in rows.columns if name != time])
+    names = [name for name in rows.columns if name != time and name not in totals]
+    try:
+        px = floats(names, "price", answer)
+    except VendorMapRefused:
+        raise answer.refuse(
+            f"must be a map: a table of price and usd, or a grid of them; it has {shortened(rows.columns)}: name "
+            "the columns with --columns price=...,usd=..."
+        ) from None
+    moments = [str(one) for one in rows[time].to_list()]
+    if len(set(moments)) < len(moments):
+        raise answer.refuse("each time must be there once")
+    values = rows.select(names).transpose(column_names=moments)
+    table = pl.concat([pl.DataFrame({"price": px}), values], how="horizontal")
+    return table, {"price": "price"}, (note("totals_left_out", names=totals),) if totals else ()
