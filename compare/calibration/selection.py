@@ -309,7 +309,9 @@ class PooledFit:
         self.samples_ = tuple(samples)
         tried = [choose_pull(samples, replace(fitted, excluded=excluded)) for fitted in fits]
         pulls = {fitted.coordinate: table for fitted, table in tried}
-        self.fitted_, self.coordinate_scores_ = choose_coordinate(samples, [one for one, _ in tried], excluded)
+        self.fitted_, self.coordinate_scores_ = choose_coordinate(
+            samples, [one for one, _ in tried], excluded
+        )
         self.pull_scores_ = pulls[self.fitted_.coordinate]
         self.coins_ = tuple(coin for coin in coins_of(samples) if coin not in excluded)
         self.deviation_ = NO_DEVIATION if excluded else choose_deviation(samples, self.prior, self.fitted_)
