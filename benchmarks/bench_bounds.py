@@ -23,7 +23,7 @@ from benchmarks.bench_families import ACCOUNTS, DAYS, FOLDER, JUDGED, SPLITS, sa
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.validation.backtest import SideBacktest, backtest, splits_of
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import TOWARDS, leverage_model_named
+from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 from liqtruth.heatmap.levels import SIDES
 from tests.compare.known_market import samples_of
 
@@ -33,7 +33,7 @@ Found = dict[tuple[str, str, str], list[SideBacktest]]
 
 
 def judged(family: str, seed: int, folder: Path, accounts: int, days: int) -> Found:
-    prior, found = leverage_model_named(TOWARDS), {}
+    prior, found = leverage_model_named(DEFAULT), {}
     with one_blas_thread():
         pairs = samples_of(seen_kept(family, seed, folder, accounts, days), prior)
         for split in splits_of(pairs):

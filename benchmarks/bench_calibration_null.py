@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -99,6 +100,7 @@ class Hours:
         return last_days(MarketSeries(cut, START, end, ends, end, 0.0, (), synthetic=True), WINDOW_DAYS)
 
 
+@lru_cache(maxsize=1)
 def levered(seed: int) -> list[Sample]:
     """Opened at the close of an hour, given up at random, liquidated where the path goes there."""
     rng = np.random.default_rng([seed, 1])
@@ -249,16 +251,40 @@ class Tally:
         return f"{as_rate(self.claims)}; {each}"
 
 
-def run_market(name: str, seeds: int) -> None:
-    tallies: dict[str, Tally] = {}
-    for seed in range(seeds):
-        with one_blas_thread():
-            pairs = MARKETS[name](seed)
-            for split in splits_of(pairs):
-                found = split_findings(backtest(pairs, split, PRIOR, seed=seed), seed=seed)
-                tallies.setdefault(split.name, Tally()).add(found)
-        sys.stderr.write(f"\r{name} {seed + 1}/{seeds} ")
+def run_markets(names: Sequence[str], seeds: int) -> None:
+    """Seed by seed, so that markets made of the same positions share them; Ctrl-C tells what was found so far."""
+    tallies: dict[str, dict[str, Tally]] = {name: {} for name in names}
+    try:
+        for seed in range(seeds):
+            for name in names:
+                with one_blas_thread():
+                    judge_market(name, seed, tallies[name])
+            so_far = "; ".join(f"{name} {counts(found)}" for name, found in tallies.items())
+            sys.stderr.write(f"\r{seed + 1}/{seeds}: {so_far} ")
+    except KeyboardInterrupt:
+        say("\nstopped")
+    for name, found in tallies.items():
+        say_market(name, found)
+
+
+def judge_market(name: str, seed: int, tallies: dict[str, Tally]) -> None:
+    pairs = MARKETS[name](seed)
+    found = [
+        split_findings(backtest(pairs, split, PRIOR, seed=seed), seed=seed) for split in splits_of(pairs)
+    ]
+    for one in found:
+        tallies.setdefault(one.name, Tally()).add(one)
+
+
+def counts(tallies: dict[str, Tally]) -> str:
+    return ", ".join(f"{split} {sum(tally.claims)}" for split, tally in tallies.items())
+
+
+def say_market(name: str, tallies: dict[str, Tally]) -> None:
+    seeds = max((len(tally.claims) for tally in tallies.values()), default=0)
     say(f"\n{name}: {seeds} synthetic markets, {len(COINS)} coins, {DAYS} days; claims of skill")
+    if not seeds:
+        return
     for split_name, tally in tallies.items():
         say(f"  {split_name}: {tally.text()}")
     every = [claim for tally in tallies.values() for claim in tally.claims]
@@ -290,8 +316,7 @@ def main() -> None:
     parser.add_argument("markets", nargs="*", default=list(MARKETS), help=f"of {', '.join(MARKETS)}")
     parser.add_argument("--seeds", type=int, default=100)
     asked = parser.parse_args()
-    for name in asked.markets:
-        run_market(name, asked.seeds)
+    run_markets(asked.markets, asked.seeds)
 
 
 if __name__ == "__main__":

@@ -125,12 +125,12 @@ def shifted(people: Sequence[TraderType], rng: np.random.Generator) -> tuple[Tra
     return tuple(replace(trader, share=trader.share / whole) for trader in moved)
 
 
-def sides_kept(seed: int, folder: Path) -> list[Side]:
+def sides_kept(seed: int, folder: Path, accounts: int) -> list[Side]:
     """Of a seed, simulated or as the folder keeps it."""
-    path = folder / f"venues_{seed}.sides"
+    path = folder / f"venues_{seed}_{accounts}.sides"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        market = ShiftedMarket.of(seed, ACCOUNTS, DAYS, coins=COINS, kinds=kinds_of(seed))
+        market = ShiftedMarket.of(seed, accounts, DAYS, coins=COINS, kinds=kinds_of(seed))
         path.write_bytes(pickle.dumps(sides_of(seed, market)))
     kept: list[Side] = pickle.loads(path.read_bytes())
     return kept
@@ -206,6 +206,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument(
         "--keep",
         type=Path,
@@ -213,7 +214,7 @@ def main() -> None:
         help="keeps what was simulated",
     )
     asked = parser.parse_args()
-    every = [one for seed in asked.seeds for one in sides_kept(seed, asked.keep)]
+    every = [one for seed in asked.seeds for one in sides_kept(seed, asked.keep, asked.accounts)]
     source, sides = ([one for one in every if (one.venue == SOURCE) == wanted] for wanted in (True, False))
     say(
         f"{len(sides)} sides; left out: spread of ln(modelled / true) within {', '.join(map(str, DISTANCES_PCT))} %"

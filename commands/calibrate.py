@@ -31,7 +31,8 @@ def calibrate_fit(
         list[Path] | None,
         typer.Option(
             metavar="FILE",
-            help="Fit on this exact map or table of banded sums instead of stored positions; may be repeated.",
+            help="Fit on this exact map, table of positions or of banded sums, or a folder of such, instead of stored "
+            "positions; may be repeated.",
         ),
     ] = None,
     seed: Seed = 0,
@@ -55,17 +56,18 @@ def calibrate_fit(
 def fitted_on(
     store: "Store", coins: list[str], samples: SampleOptions, truth: list[Path], name: str, seed: int
 ) -> tuple[Any, Path]:
-    """The fit on stored positions, on maps, or on banded sums, and where it was written."""
+    """The fit on stored positions or on what the files of `truth` are, and where it was written."""
     from liqtruth.compare.calibration.record import fit_to_save, save
-    from liqtruth.compare.truths.given import banded, fit_to_bands, gathered_maps
+    from liqtruth.compare.truths.given import BANDS, fit_to_bands, gathered, kind_of, listed
 
     data_dir, wanted = store.settings.data_dir, samples.wanted
     if not truth:
         return fit_and_save(data_dir, samples.gathered(store, coins), name, seed)
-    if banded(truth):
-        fitted = fit_to_save(data_dir, fit_to_bands(store, truth, coins, name, seed=seed, **wanted))
+    files = listed(truth)
+    if kind_of(files) == BANDS:
+        fitted = fit_to_save(data_dir, fit_to_bands(store, files, coins, name, seed=seed, **wanted))
         return fitted, save(data_dir, fitted)
-    return fit_and_save(data_dir, gathered_maps(store, truth, coins, **wanted), name, seed)
+    return fit_and_save(data_dir, gathered(store, files, coins, **wanted), name, seed)
 
 
 def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:

@@ -341,8 +341,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "banded_truth": lambda values: (
         f"the truth is {counted(values['samples'], 'sample')} of banded sums (bands end at "
-        f"{', '.join(f'{at:g}' for at in values['ends'])} %): they tell level and shares, not shape, and large "
-        "positions are not cut"
+        f"{', '.join(f'{at:g}' for at in values['ends'])} %): they tell level and shares, not shape, so that plain "
+        "leverage is fitted, and large positions are not cut"
     ),
     "effective_unknown": (
         "the effective sample size of the sums is not known, so that the gate of a fit is not passed"

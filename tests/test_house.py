@@ -111,6 +111,36 @@ def test_nothing_of_ours_is_imported_without_the_name_of_the_project() -> None:
             assert not {name.split(".")[0] for name in names} & {*ALLOWED, "cli"}, path
 
 
+def test_what_benchmarks_and_tests_import_of_ours_is_there() -> None:
+    """Nobody runs a benchmark of an hour to find that a name in it is gone."""
+    outside = [path for folder in ("benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py")]
+    gone = [
+        f"{path.relative_to(ROOT)}: {module}.{alias.name}"
+        for path in outside
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.ImportFrom) and node.module
+        for module in [node.module.removeprefix("liqtruth.")]
+        for alias in node.names
+        if module in MODULES and alias.name not in names_in(MODULES[module])
+    ]
+    assert not gone
+
+
+@cache
+def names_in(module: Path) -> set[str]:
+    """What a module defines or imports."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(module.read_text())):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                found.add(name)
+            case ast.Name(id=name, ctx=ast.Store()):
+                found.add(name)
+            case ast.Import(names=names) | ast.ImportFrom(names=names):
+                found |= {alias.asname or alias.name for alias in names}
+    return found
+
+
 def test_the_wheel_holds_every_package() -> None:
     listed = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["packages"]
     folders = {

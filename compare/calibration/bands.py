@@ -10,7 +10,7 @@ Those of known coins on later days are no others: what an earlier fit misses on 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Final
 
@@ -19,7 +19,7 @@ import numpy as np
 
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
-from liqtruth.compare.calibration.side_fit import SideFit
+from liqtruth.compare.calibration.side_fit import RIDGE, SideFit
 from liqtruth.compare.statistics.conformal import Conformal, conformal
 from liqtruth.compare.statistics.intervals import jackknife_error, student, times_picked
 from liqtruth.compare.statistics.map_scores import log_ratio, within
@@ -86,16 +86,17 @@ def spread_of(
     draws: int = DRAWS,
     on_draw: Callable[[], None] = lambda: None,
 ) -> Spread:
-    """Blocks are drawn with replacement, as many as there are; deterministic by seed. None with too few blocks."""
+    """Blocks are drawn with replacement, as many as there are; deterministic by seed. None with too few blocks. All
+    under the weakest pull to the prior: a stronger one is no knowledge of this market."""
     nothing = np.zeros((0, *fit.shares.shape))
     if fit.blocks is None or len(fit.blocks.names) < FEWEST_BLOCKS:
         return Spread(nothing, nothing)
-    found = []
+    found, weak = [], replace(fit, ridge=RIDGE)
     with one_blas_thread():
         for times in times_picked(len(fit.blocks.names), seed, draws):
-            found.append(fit.refitted(times))
+            found.append(weak.refitted(times))
             on_draw()
-        apart = [fit.without(coin) for coin in coins] if len(coins) >= FEWEST_COINS else []
+        apart = [weak.leaving(coin) for coin in coins] if len(coins) >= FEWEST_COINS else []
     return Spread(np.stack(found), np.stack(apart) if apart else nothing)
 
 

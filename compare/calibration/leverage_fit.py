@@ -24,13 +24,13 @@ from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, f
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
     MIXED,
-    RESERVED,
     CoinShares,
     Coordinate,
     LeverageModel,
     Provenance,
+    check_own_name,
 )
-from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
@@ -98,10 +98,7 @@ class LeverageFit:
 
         Raises `BadInput` for a name that cannot be used, `MissingData` where the series place nothing.
         """
-        if self.name in RESERVED:
-            raise BadInput(
-                f"{self.name!r} is the name of a shipped model: give the fitted model another --name"
-            )
+        check_own_name(self.name)
         pairs = samples.pairs
         self.pooled_ = PooledFit(self.prior).fit(pairs, lambda share: on_progress(FITTING * share))
         if not self.pooled_.fitted_.long.free.any():
@@ -244,6 +241,8 @@ class LeverageFit:
             pooled.ridge_,
             pooled.deviation_.table,
             self.size_table_,
+            pooled.fitted_.long.ridge,
+            pooled.pull_scores_,
         )
 
     def _side_record(self, side: str) -> SideRecord:

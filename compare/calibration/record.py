@@ -15,7 +15,8 @@ import msgspec
 
 from liqtruth.compare.calibration.bands import Band
 from liqtruth.compare.calibration.implied_leverage import EntryCheck, ImpliedLeverageBand
-from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore
+from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore, PullScore
+from liqtruth.compare.calibration.side_fit import RIDGE
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.errors import UnknownChoice
@@ -60,13 +61,16 @@ class SideRecord(msgspec.Struct, frozen=True, rename={"implied_leverage": "stand
 
 class Choices(msgspec.Struct, frozen=True):
     """What the data chose: the coordinate by coins left out, a ridge of coins' own shares by unseen days (null: coins
-    do not deviate), classes of size by coins left out."""
+    do not deviate), classes of size by coins left out, the pull to the prior by coins left out (`pulls` are empty with
+    too few coins)."""
 
     coordinate: str
     coordinates: tuple[CoordinateScore, ...]
     ridge: float | None
     deviations: tuple[DeviationScore, ...]
     sizes: SizeTable
+    pull: float = RIDGE
+    pulls: tuple[PullScore, ...] = ()
 
 
 class FitRecord(

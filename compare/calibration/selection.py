@@ -1,10 +1,12 @@
-"""Choices that the data make, by leaving each coin out in turn: which coordinate is invariant, whether coins deviate.
+"""Choices that the data make, by leaving each coin out in turn: which coordinate is invariant, how much the prior
+counts, whether coins deviate.
 
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
 nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least by
 more than a standard error: that is the mixture of coordinates, or leverage itself where nothing is mixed or a single
-coin shows none of it. A coin's own deviation, shrunk to the pooled shares by a
-ridge, is judged on days of that coin that the deviation has not seen, since a coin left out has none.
+coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins left out nearest.
+A coin's own deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has
+not seen, since a coin left out has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +18,7 @@ import numpy as np
 
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.side_fit import (
+    RIDGE,
     SideFit,
     fit_side,
     separable,
@@ -30,6 +33,8 @@ FEWEST_MIXED: Final = 2
 """Coins that show what goes by the coin and what does not."""
 FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
+PULLS: Final = (RIDGE, 0.1, 0.3)
+"""Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
 FEWEST: Final = 2
@@ -50,6 +55,10 @@ class Fitted(TwoSided[SideFit]):
         gone = (*self.excluded, *leaving)
         return self.of(side).without(*gone) if gone else self.of(side).shares
 
+    def pulled(self, ridge: float) -> "Fitted":
+        """Both sides drawn to the prior by so much."""
+        return replace(self, long=self.long.pulled(ridge), short=self.short.pulled(ridge))
+
 
 class CoordinateScore(msgspec.Struct, frozen=True):
     """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, by coordinate and coin; `error_pct`
@@ -60,6 +69,13 @@ class CoordinateScore(msgspec.Struct, frozen=True):
     left_out_pct: float
     by_coin: dict[str, float]
     error_pct: float | None = None
+
+
+class PullScore(msgspec.Struct, frozen=True):
+    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, drawn to the prior by `ridge`."""
+
+    ridge: float
+    left_out_pct: float
 
 
 class DeviationScore(msgspec.Struct, frozen=True):
@@ -76,7 +92,9 @@ def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coord
     blocks, towards = [pair.block for pair in pairs], prior.in_coordinate(coordinate)
     with one_blas_thread():
         long, short = (
-            fit_side([pair.of(side) for pair in pairs], blocks, towards.shares(side), free, coordinate)
+            fit_side(
+                [pair.of(side) for pair in pairs], blocks, towards.shares(side), free, coordinate
+            ).pulled()
             for side in SIDES
         )
     return Fitted(coordinate, long, short)
@@ -164,6 +182,20 @@ def choose_coordinate(
     return chosen[nearest if clear else fallback], table
 
 
+def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[PullScore, ...]]:
+    """The fit drawn to the prior by as much as brings coins left out nearest, and the table; as it is with fewer than
+    `FEWEST_CLEAR` coins to compare."""
+    known = [pair for pair in pairs if pair.coin not in fitted.excluded]
+    if len(coins_of(known)) < FEWEST_CLEAR:
+        return fitted, ()
+    tried = {ridge: fitted.pulled(ridge) for ridge in PULLS}
+    found = {ridge: _left_out_pct(known, one) for ridge, one in tried.items()}
+    if min(map(len, found.values())) < FEWEST_CLEAR:
+        return fitted, ()
+    table = tuple(PullScore(ridge, float(np.mean([*by_coin.values()]))) for ridge, by_coin in found.items())
+    return tried[min(table, key=lambda row: row.left_out_pct).ridge], table
+
+
 def assumes_least(coordinates: Sequence[Coordinate], coins: int) -> Coordinate:
     """What is taken where samples cannot tell: several coins show how a mixture divides, one does not."""
     if MIXED in coordinates and coins >= FEWEST_MIXED:
@@ -206,7 +238,7 @@ def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitt
         return NO_DEVIATION
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
-    first = fit_samples(seen, prior, fitted.coordinate)
+    first = fit_samples(seen, prior, fitted.coordinate).pulled(fitted.long.ridge)
     away = {
         ridge: float(np.nanmean(distances(unseen, _maps(unseen, first, ridge)))) for ridge in (None, *RIDGES)
     }
@@ -248,6 +280,7 @@ class PooledFit:
     fitted_ : both sides, in the chosen coordinate
     coins_ : coins that the fit has seen
     coordinate_scores_ : what the coordinate was chosen by
+    pull_scores_ : what the pull to the prior was chosen by
     deviation_ : whether coins deviate, and what was tried
     """
 
@@ -255,6 +288,7 @@ class PooledFit:
     fitted_: Fitted
     coins_: tuple[str, ...]
     coordinate_scores_: tuple[CoordinateScore, ...]
+    pull_scores_: tuple[PullScore, ...]
     deviation_: Deviation
 
     def __init__(self, prior: LeverageModel, coordinates: Sequence[Coordinate] | None = None) -> None:
@@ -273,7 +307,12 @@ class PooledFit:
         coin `without` had never been read; for it the pooled shares of all others, which do not deviate."""
         excluded = () if without is None else (without,)
         self.samples_ = tuple(samples)
-        self.fitted_, self.coordinate_scores_ = choose_coordinate(samples, fits, excluded)
+        tried = [choose_pull(samples, replace(fitted, excluded=excluded)) for fitted in fits]
+        pulls = {fitted.coordinate: table for fitted, table in tried}
+        self.fitted_, self.coordinate_scores_ = choose_coordinate(
+            samples, [one for one, _ in tried], excluded
+        )
+        self.pull_scores_ = pulls[self.fitted_.coordinate]
         self.coins_ = tuple(coin for coin in coins_of(samples) if coin not in excluded)
         self.deviation_ = NO_DEVIATION if excluded else choose_deviation(samples, self.prior, self.fitted_)
         return self

@@ -225,6 +225,9 @@ def _choices(record: FitRecord) -> Iterator[str]:
     if chosen.coordinates:
         each = ", ".join(f"{row.coordinate} {row.left_out_pct:.2f} %" for row in chosen.coordinates)
         yield f"coordinate by coins left out, distance of the crowd's map: {each}; taken: {chosen.coordinate}"
+    if chosen.pulls:
+        each = ", ".join(f"{row.ridge:g} {row.left_out_pct:.2f} %" for row in chosen.pulls)
+        yield f"pull to the prior by coins left out, distance of the crowd's map: {each}; taken: {chosen.pull:g}"
     if chosen.deviations:
         best = min(chosen.deviations, key=lambda row: row.own_pct)
         taken = "taken" if chosen.ridge is not None else "not taken"

@@ -10,18 +10,19 @@ D2 is the second difference over log leverage inside a class. What the data cann
 it keeps the prior's shares, smaller where the fitted ones leave less to one. No data at all give back the prior.
 
 Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
-blocks, so it costs a solution each and never looks at columns again.
+blocks, so it costs a solution each and never looks at columns again. With three coins or more the shares are the mean
+of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
-from liqtruth.compare.statistics.non_negative import non_negative
+from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -30,6 +31,9 @@ BoolArray = NDArray[np.bool_]
 ROUNDS: Final = 3
 BEND: Final = 0.1
 RIDGE: Final = 0.03
+"""The weakest pull to the prior; `selection` tries stronger ones."""
+FEWEST_AVERAGED: Final = 3
+"""Coins below which fits without one of them rest on too little."""
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
@@ -74,11 +78,17 @@ class Blocks:
         """Which blocks are of these coins."""
         return np.array([name.split(" ")[0] in coins for name in self.names])
 
+    @property
+    def coins(self) -> tuple[str, ...]:
+        """Those that any block is of."""
+        return tuple(dict.fromkeys(name.split(" ")[0] for name in self.names))
+
 
 @dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
-    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data."""
+    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
+    pull to the prior under which they are solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -86,6 +96,7 @@ class SideFit:
     prior_scale: float
     at_most_one: bool
     blocks: Blocks | None
+    ridge: float = RIDGE
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -95,7 +106,10 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        matrix, penalty = pooled.matrix / pooled.pairs, _penalty(pooled, self.prior[:, self.free].shape)
+        matrix, penalty = (
+            pooled.matrix / pooled.pairs,
+            _penalty(pooled, self.prior[:, self.free].shape, self.ridge),
+        )
         return np.asarray(np.linalg.solve(matrix + penalty, matrix))
 
     def refitted(self, times: IntArray) -> FloatArray:
@@ -103,14 +117,27 @@ class SideFit:
         if self.blocks is None or not times.any():
             return self.prior
         guess = self.shares[:, self.free]
-        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free], guess=guess)
+        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free], self.ridge, guess)
         return completed(weight, self.prior, self.free)[0]
 
     def without(self, *coins: str) -> FloatArray:
-        """Shares from the blocks of all other coins."""
+        """Shares from the blocks of all other coins; of three or more the mean of fits that leave one of them out."""
+        if self.blocks is None:
+            return self.prior
+        others = [coin for coin in self.blocks.coins if coin not in coins]
+        apart = [(coin,) for coin in others] if len(others) >= FEWEST_AVERAGED else [()]
+        return np.asarray(np.mean([self.leaving(*coins, *one) for one in apart], axis=0))
+
+    def leaving(self, *coins: str) -> FloatArray:
+        """Shares from the blocks of all other coins, in one fit."""
         if self.blocks is None:
             return self.prior
         return self.refitted((~self.blocks.of_coins(coins)).astype(np.int64))
+
+    def pulled(self, ridge: float = RIDGE) -> "SideFit":
+        """Drawn to the prior by so much, with the shares that are `without` no coin."""
+        anew = replace(self, ridge=ridge)
+        return replace(anew, shares=anew.without())
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
         """Shares of one coin: fitted to its own blocks, penalty to the pooled shares by `ridge`."""
@@ -176,23 +203,11 @@ def solved(
 ) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
     `guess` are those of a problem like it."""
-    from scipy.optimize import brentq
-
     matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
     penalty = _penalty(normal, prior.shape, ridge)
-    whole, right = matrix + penalty, towards + penalty @ prior.ravel()
-    found = prior.ravel() if guess is None else guess.ravel()
-
-    def at(price: float) -> FloatArray:
-        nonlocal found
-        found = non_negative(whole, right - price, found)
-        return found
-
-    weight = at(0.0)
-    if weight.sum() <= 1.0:
-        return weight.reshape(prior.shape), False
-    price = brentq(lambda one: float(at(one).sum()) - 1.0, 0.0, float(right.max()), xtol=1e-14, rtol=1e-10)
-    return at(price).reshape(prior.shape), True
+    start = prior if guess is None else guess
+    weight, bound = at_most_one(matrix + penalty, towards + penalty @ prior.ravel(), start.ravel())
+    return weight.reshape(prior.shape), bound
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

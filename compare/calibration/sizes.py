@@ -118,7 +118,8 @@ def _fit_side(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, sid
     for at, part in enumerate(mix.mean(axis=0)):
         targets = [one.holdings.binned(one.holdings.crowd * (one.holdings.size_class == at)) for one in sides]
         own = prior.in_coordinate(fitted.coordinate).shares(side) * float(part)
-        fits.append(fit_side(sides, blocks, own, fitted.of(side).free, fitted.coordinate, targets))
+        fit = fit_side(sides, blocks, own, fitted.of(side).free, fitted.coordinate, targets)
+        fits.append(fit.pulled(fitted.of(side).ridge))
     return SizeFits(tuple(fits), mix)
 
 

@@ -17,8 +17,13 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.census.census import Census
-from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, Provenance, leverage_model_named
-from liqtruth.heatmap.errors import BadInput
+from liqtruth.estimator.model.leverage_model import (
+    PRIOR,
+    LeverageModel,
+    Provenance,
+    check_own_name,
+    leverage_model_named,
+)
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
@@ -35,10 +40,9 @@ DIGITS: Final = 1e9
 def census_model(
     census: Census, counted: Sequence[pl.DataFrame], name: str, made_at: datetime | None = None
 ) -> LeverageModel:
-    """`counted` are the positions of the census (`leverages.CENSUS_ROWS`), per coin; raises `BadInput` for the prior's
-    name."""
-    if name == PRIOR:
-        raise BadInput(f"{name!r} is the shipped prior's name: give the census another --save")
+    """`counted` are the positions of the census (`leverages.CENSUS_ROWS`), per coin; raises `BadInput` for a shipped
+    model's name."""
+    check_own_name(name)
     prior, rows = leverage_model_named(PRIOR), pl.concat(counted)
     nodes = np.array(prior.leverage)
     long, short = (

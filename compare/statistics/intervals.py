@@ -13,6 +13,7 @@ second moments and all maps are drawn in pairs.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 import msgspec
@@ -172,13 +173,12 @@ def widened(found: tuple[float, float, float], blocks: int) -> tuple[float, floa
     Drawn from few blocks, percentiles are too narrow: an interval that should leave zero below it in 2.5 % of the cases
     does so in 8 % with five blocks. It is stretched as Student's t is wider than the normal distribution.
     """
-    from scipy.stats import norm
-
-    wider = student(LEVEL, blocks - 1) / float(norm.ppf(INTERVAL[1])) * float(np.sqrt(blocks / (blocks - 1)))
+    wider = student(LEVEL, blocks - 1) / Z * float(np.sqrt(blocks / (blocks - 1)))
     value, low, high = found
     return value, value - wider * (value - low), value + wider * (high - value)
 
 
+@cache
 def student(level: float, freedom: int) -> float:
     """Standard errors either way that hold `level` of Student's t."""
     from scipy.stats import t

@@ -6,6 +6,9 @@ The solution is the one w with w >= 0, M w - b >= 0 and one of both zero in ever
 guessed, the equations of those are solved, and all places that contradict the guess change sides at once; one at a time
 where that has stopped to help, which ends (Kostreva 1978; Judice and Pires 1994; Kim and Park 2011). A guess from a
 neighbouring problem, such as another draw of a bootstrap, is mostly right within a few steps.
+
+Weights that must sum to at most one solve the same with a price p >= 0 on every place, M w - b + p. While the same
+places are positive their sum falls linearly in p, so that the price is found in a few steps of Newton's.
 """
 
 from typing import Final
@@ -18,6 +21,9 @@ from liqtruth.heatmap.grid import FloatArray
 PATIENCE: Final = 3
 """Exchanges of all places that may fail to bring fewer contradictions."""
 STEPS_PER_PLACE: Final = 20
+STEPS_OF_PRICE: Final = 100
+ROUNDED: Final = 1e-10
+"""By what a sum may miss one."""
 ROUNDING: Final = 1e-12
 
 
@@ -43,15 +49,41 @@ def non_negative(matrix: FloatArray, right: FloatArray, guess: FloatArray | None
     return _one_after_the_other(matrix, right)
 
 
+def at_most_one(
+    matrix: FloatArray, right: FloatArray, guess: FloatArray | None = None
+) -> tuple[FloatArray, bool]:
+    """As `non_negative`, of weights that sum to at most one, and whether that bound was needed."""
+    weight = non_negative(matrix, right, guess)
+    if weight.sum() <= 1.0:
+        return weight, False
+    price, low, high = 0.0, 0.0, float(right.max())
+    for _ in range(STEPS_OF_PRICE):
+        over = float(weight.sum()) - 1.0
+        if abs(over) <= ROUNDED or high - low <= ROUNDING * high:
+            break
+        low, high = (price, high) if over > 0 else (low, price)
+        price += over / _fall(matrix, weight > 0)
+        if not low < price < high:
+            price = (low + high) / 2
+        weight = non_negative(matrix, right - price, weight)
+    return weight, True
+
+
+def _fall(matrix: FloatArray, positive: NDArray[np.bool_]) -> float:
+    """By how much the sum of the weights falls per unit of price while these are positive; infinite without any."""
+    return float(_solved(matrix, np.ones(len(matrix)), positive).sum()) or np.inf
+
+
 def _solved(matrix: FloatArray, right: FloatArray, positive: NDArray[np.bool_]) -> FloatArray:
-    from scipy.linalg import cho_factor, cho_solve
+    """The equations of the positive places, zero elsewhere."""
+    from scipy.linalg.lapack import dposv
 
     weight = np.zeros(len(right))
-    if positive.any():
-        inside = matrix[np.ix_(positive, positive)]
-        weight[positive] = cho_solve(
-            cho_factor(inside, overwrite_a=True, check_finite=False), right[positive], check_finite=False
-        )
+    at = positive.nonzero()[0]
+    if at.size:
+        _, weight[at], failed = dposv(matrix[at[:, None], at], right[at])
+        if failed:
+            raise np.linalg.LinAlgError(f"the equations of {at.size} places are not positive definite")
     return weight
 
 

@@ -13,9 +13,9 @@ from liqtruth.compare.transfer.record import Transferred
 from liqtruth.compare.transfer.sample import sample_of
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.estimator.model.leverage_model import (
-    PRIOR,
     REFERENCE_MAXIMUM,
     LeverageModel,
+    check_own_name,
     known_models,
     leverage_model_named,
 )
@@ -131,6 +131,7 @@ def _source(data_dir: Path, asked: Asked) -> LeverageModel:
         raise BadInput(
             f"{asked.model} is a {model.kind}, not fitted: `liqtruth calibrate fit COIN...` fits one"
         )
-    if asked.name in (PRIOR, model.name):
+    check_own_name(asked.name or "")
+    if asked.name == model.name:
         raise BadInput(f"--name {asked.name} is another model's: give the transferred one a name of its own")
     return model

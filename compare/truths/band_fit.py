@@ -31,8 +31,8 @@ from liqtruth.compare.calibration.side_fit import (
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.truths.band_samples import BandSample, SideBands
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, PRIOR, LeverageModel, Provenance
-from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LeverageModel, Provenance, check_own_name
+from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note, texts
@@ -54,9 +54,8 @@ def fit_bands(
     draws: int = DRAWS,
     made_at: datetime | None = None,
 ) -> Calibrated:
-    """Model and record; raises `BadInput` for the prior's name, `MissingData` where the series place nothing."""
-    if name == PRIOR:
-        raise BadInput(f"{name!r} is the shipped prior's name: give the fitted model another --name")
+    """Model and record; raises `BadInput` for a shipped model's name, `MissingData` where the series place nothing."""
+    check_own_name(name)
     plain = [one.sample for one in samples]
     free = separable(plain, prior, COORDINATE)
     if not free.any():

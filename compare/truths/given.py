@@ -1,7 +1,8 @@
-"""What `calibrate fit --truth` was given: maps of single moments, or tables of banded sums."""
+"""What `calibrate fit --truth` was given: maps of single moments, tables of positions, or tables of banded sums."""
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final, Literal
 
 import polars as pl
 
@@ -12,22 +13,49 @@ from liqtruth.compare.truths.band_fit import fit_bands
 from liqtruth.compare.truths.band_samples import band_samples
 from liqtruth.compare.truths.band_table import is_band_table, read_bands
 from liqtruth.compare.truths.exact_maps import samples_of_maps
+from liqtruth.compare.truths.position_tables import samples_of_tables
 from liqtruth.estimator.model.leverage_model import PRIOR, leverage_model_named
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.indexer.files.imports import is_table_of_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
-
-def banded(files: Sequence[Path]) -> bool:
-    """Whether the files are banded sums; raises `BadInput` where only some of them are."""
-    kinds = {file: is_band_table(file) for file in files}
-    if len(set(kinds.values())) > 1:
-        first = next(file for file, is_table in kinds.items() if is_table)
-        raise BadInput(f"{first}: banded sums and maps are fitted in different ways: give files of one kind")
-    return all(kinds.values())
+Kind = Literal["banded sums", "tables of positions", "maps"]
+BANDS: Final = "banded sums"
+TABLES: Final = "tables of positions"
+MAPS: Final = "maps"
 
 
-def gathered_maps(
+def listed(given: Sequence[Path]) -> list[Path]:
+    """The files, and in the place of a folder those in it, by name; raises `BadInput` for an empty folder."""
+    found: list[Path] = []
+    for path in given:
+        inside = sorted(one for one in path.iterdir() if one.is_file()) if path.is_dir() else [path]
+        if not inside:
+            raise BadInput(
+                f"{path}: the folder holds no file; give files of exact maps, positions or banded sums"
+            )
+        found += inside
+    return found
+
+
+def kind_of(files: Sequence[Path]) -> Kind:
+    """What all of the files are; raises `BadInput` where they differ: each kind is fitted in its own way."""
+    kinds = {file: _kind_of(file) for file in files}
+    first, *others = dict.fromkeys(kinds.values())
+    if others:
+        odd = next(file for file, kind in kinds.items() if kind == others[0])
+        raise BadInput(
+            f"{odd}: {others[0]} among {first} are fitted in different ways: give files of one kind"
+        )
+    return first
+
+
+def _kind_of(file: Path) -> Kind:
+    return BANDS if is_band_table(file) else TABLES if is_table_of_positions(file) else MAPS
+
+
+def gathered(
     store: Store,
     files: Sequence[Path],
     coins: Sequence[str],
@@ -35,9 +63,10 @@ def gathered_maps(
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
 ) -> Gathered:
-    """Samples of exact maps, see `exact_maps.samples_of_maps`."""
-    prior = leverage_model_named()
-    return samples_of_maps(store, files, coins, prior, limits=limits, aggregates=aggregates)
+    """Samples of exact maps (`exact_maps.samples_of_maps`) or of tables of positions
+    (`position_tables.samples_of_tables`)."""
+    samples = samples_of_tables if kind_of(files) == TABLES else samples_of_maps
+    return samples(store, files, coins, leverage_model_named(), limits=limits, aggregates=aggregates)
 
 
 def fit_to_bands(

@@ -241,6 +241,12 @@ class LeverageModel(
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
 
 
+def check_own_name(name: str) -> None:
+    """Raise `BadInput` where a model of one's own takes the name of a shipped one."""
+    if name in RESERVED:
+        raise BadInput(f"{name!r} is the name of a shipped model: give yours another name")
+
+
 def rows_of(coordinate: Coordinate, classes: int) -> int:
     """Rows of shares of a model with so many turnover classes."""
     return len(MIXED_OF) * classes + 1 if coordinate == MIXED else classes

@@ -57,6 +57,7 @@ from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import market_rows, markets_answered, universe_row
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.records import Market, Universe
+from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.content import head_of, lines_of, read_content
 from liqtruth.storage.files.json_rows import holds_rows
 from liqtruth.storage.files.tabular import TextTable, parse_rows, read_rows
@@ -64,6 +65,8 @@ from liqtruth.storage.store import Store
 
 OF_ERRORS = ("code", "msg", "data", "success", "message")
 """Fields of an answer that has no rows, those of Coinglass' API among them."""
+POSITIONS = "positions"
+"""The kind of a table that holds them."""
 READABLE = "what can be read is a clearinghouseState, meta or metaAndAssetCtxs answer, or a table of rows"
 
 
@@ -121,6 +124,38 @@ def import_paths(
         _write(store, one)
     keep_latest(store)
     return [one.summary for one in done]
+
+
+def prepared_table(store: Store, path: Path) -> Prepared:
+    """A table of positions, read and checked as `import_paths` does it; nothing is written.
+
+    Raises `ImportRefused` or `TableRefused`.
+    """
+    options = Options(
+        store=store,
+        address=None,
+        spot=None,
+        metas={},
+        columns={},
+        dex="",
+        as_of=None,
+        census=None,
+        keep=False,
+    )
+    table = parse_rows(read_content(path), path)
+    known = recognised(table, {}, path)
+    if known.kind != POSITIONS:
+        raise ImportRefused(f"{path}: a table of {known.kind}, not of positions")
+    return _prepare_positions(path, table, known, options)
+
+
+def is_table_of_positions(path: Path) -> bool:
+    """Whether a file has the columns of one, in any layout that is known."""
+    try:
+        table = parse_rows(read_content(path), path)
+        return recognised(table, {}, path).kind == POSITIONS
+    except (ImportRefused, TableRefused):
+        return False
 
 
 def _listed(given: Path | Sequence[Path] | None) -> list[Path]:

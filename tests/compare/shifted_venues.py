@@ -21,7 +21,7 @@ from liqtruth.estimator.frames import LIQUIDATIONS
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.model.leverage_model import (
     COORDINATES,
-    TOWARDS,
+    DEFAULT,
     LeverageModel,
     leverage_model_named,
 )
@@ -152,7 +152,7 @@ class ShiftedMarket:
     @cached_property
     def fitted(self) -> LeverageModel:
         """The leverage model that the source's exact maps of all days give, as `calibrate fit` makes it."""
-        source, prior, venue = self.venues[SOURCE], leverage_model_named(TOWARDS), venue_named(HYPERLIQUID)
+        source, prior, venue = self.venues[SOURCE], leverage_model_named(DEFAULT), venue_named(HYPERLIQUID)
         pairs = tuple(
             sample_of(
                 coin,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.linalg import cholesky, solve_triangular
 from scipy.optimize import nnls
 
-from liqtruth.compare.statistics.non_negative import non_negative
+from liqtruth.compare.statistics.non_negative import at_most_one, non_negative
 from liqtruth.heatmap.grid import FloatArray
 
 
@@ -27,6 +27,27 @@ def test_no_weight_is_negative_and_none_could_be_better(seed: int, places: int, 
     assert weight.min() >= 0
     assert pull.min() >= -1e-9 * scale
     assert np.abs(pull * (weight > 0)).max() <= 1e-8 * scale
+
+
+@given(st.integers(0, 10**6), st.integers(1, 40), st.booleans())
+def test_of_weights_that_sum_to_at_most_one_none_could_be_better(
+    seed: int, places: int, guessed: bool
+) -> None:
+    """A price on all places alike, nothing where the bound is not reached, stands for it (Karush, Kuhn and Tucker)."""
+    matrix, right = problem(seed, places)
+    guess = np.random.default_rng(seed).normal(size=places) if guessed else None
+    weight, bound = at_most_one(matrix, right, guess)
+    pull, scale = matrix @ weight - right, np.abs(right).max()
+    assert weight.min() >= 0
+    assert bound == (non_negative(matrix, right).sum() > 1)
+    if not bound:
+        assert weight == pytest.approx(non_negative(matrix, right), abs=1e-9)
+        return
+    assert weight.sum() == pytest.approx(1.0, abs=1e-9)
+    price = -pull[weight > 0].mean()
+    assert price >= -1e-9 * scale
+    assert (pull + price).min() >= -1e-9 * scale
+    assert np.abs((pull + price) * (weight > 0)).max() <= 1e-8 * scale
 
 
 def test_scipy_finds_the_same() -> None:

@@ -17,6 +17,8 @@ from liqtruth.compare.truths.band_fit import fit_side_bands
 from liqtruth.compare.truths.band_samples import SideBands, band_operator
 from liqtruth.compare.truths.band_table import read_bands
 from liqtruth.compare.truths.exact_maps import positions_of_map, samples_of_maps
+from liqtruth.compare.truths.given import TABLES, gathered, kind_of, listed
+from liqtruth.estimator.model.leverage_model import RESERVED, leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.levels import SIDES
@@ -24,7 +26,14 @@ from liqtruth.heatmap.text import of_ms
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Settings, Store
-from tests.compare.calibrated_markets import LEVERAGE, PRIOR, log_normal_shares, random_sample, random_series
+from tests.compare.calibrated_markets import (
+    LEVERAGE,
+    PRIOR,
+    log_normal_shares,
+    random_sample,
+    random_series,
+    whole_market,
+)
 from tests.compare.test_calibration_lake import COIN, stored_reading, stored_series
 
 MARKET = random_series(11)
@@ -111,6 +120,89 @@ def table(path: Path, bands: tuple[str, ...], usd: float = 1e4) -> Path:
     return path
 
 
+def positions_table(path: Path, bar: int) -> Path:
+    """Everyone's positions after a bar as HyperTracker exports them, which states neither mark nor moment."""
+    mark = float(MARKET.bars.close[bar - 1])
+    rows = whole_market(
+        MARKET, bar, 300, coverage=float(MARKET.bars.open_interest[bar] / MARKET.bars.open_interest[-1])
+    )
+    lines = [
+        f"{number},0x{number:040x},{COIN},{'long' if szi > 0 else 'short'},,{abs(szi)},{abs(szi) * mark},{mark},0,0,"
+        f"{'' if px is None else px * mark / MARKET.mark_px},0,,5,2024-01-01T00:00:00.000Z,synthetic: a test"
+        for number, (szi, px) in enumerate(rows.select("szi", "liq_px").iter_rows())
+    ]
+    path.write_text("\n".join([HYPERTRACKER, *lines]))
+    return path
+
+
+def stored_files(store: Store) -> set[Path]:
+    return set(store.settings.data_dir.rglob("*.parquet"))
+
+
+HYPERTRACKER = (
+    "id,address,coin,side,dex,size,value,entryPrice,unrealizedPnl,funding,liquidationPrice,liquidationProgress,"
+    "crossLeverage,isolatedLeverage,openTime,source"
+)
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a table per moment, each named by it."""
+    folder = tmp_path_factory.mktemp("history")
+    for bar in BARS:
+        moment = of_ms(int(MARKET.end_ms[bar - 1]))
+        positions_table(folder / f"{COIN}-{moment:%Y-%m-%dT%H%MZ}.csv", bar)
+    return folder
+
+
+class TestTablesOfPositions:
+    def test_a_history_of_tables_gives_what_stored_readings_give(self, read: Store, history: Path) -> None:
+        files = listed([history])
+        assert kind_of(files) == TABLES
+        given = gathered(read, files, [COIN])
+        own = gather(read, [COIN], leverage_model_named()).pairs
+        assert [one.as_of for one in given.pairs] == [one.as_of for one in own]
+        for found, known in zip(given.pairs, own, strict=True):
+            assert found.synthetic
+            for side in SIDES:
+                assert found.of(side).crowd == pytest.approx(known.of(side).crowd, abs=1e-9)
+                assert found.of(side).coverage == pytest.approx(known.of(side).coverage)
+
+    def test_nothing_of_them_is_stored(self, read: Store, history: Path) -> None:
+        before = stored_files(read)
+        gathered(read, listed([history]), [COIN])
+        assert stored_files(read) == before
+
+    def test_a_moment_without_series_is_left_out_by_its_reason(
+        self, read: Store, history: Path, tmp_path: Path
+    ) -> None:
+        early = positions_table(tmp_path / f"{COIN}-2024-06-01T0000Z.csv", BARS[0])
+        found = gathered(read, [*listed([history]), early], [COIN])
+        assert len(found.pairs) == len(BARS)
+        assert [one.moment.year for one in found.refused] == [2024]
+
+    def test_a_table_that_states_no_moment_is_refused(self, read: Store, tmp_path: Path) -> None:
+        """The file's own time is that of the last copy."""
+        with pytest.raises(BadInput, match="no moment stands in it"):
+            gathered(read, [positions_table(tmp_path / "positions.csv", BARS[0])], [COIN])
+
+    def test_a_moment_given_twice_is_refused(self, read: Store, history: Path, tmp_path: Path) -> None:
+        files = listed([history])
+        copy = tmp_path / files[0].name
+        copy.write_bytes(files[0].read_bytes())
+        with pytest.raises(BadInput, match="was given before"):
+            gathered(read, [*files, copy], [COIN])
+
+    def test_files_of_several_kinds_are_refused_by_name(self, history: Path, tmp_path: Path) -> None:
+        bands = table(tmp_path / "bands.csv", ("0-2", "2-5"))
+        with pytest.raises(BadInput, match=r"bands.csv: banded sums among tables of positions"):
+            kind_of([*listed([history]), bands])
+
+    def test_an_empty_folder_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(BadInput, match="holds no file"):
+            listed([tmp_path])
+
+
 class TestCommand:
     @pytest.fixture(autouse=True)
     def data_dir(self, read: Store, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -128,6 +220,19 @@ class TestCommand:
         assert not record.passes
         assert model.provenance.synthetic
         assert "Wasserstein" not in page.read_text().split("plotlyjs")[0]
+
+    def test_a_folder_of_tables_is_fitted_under_its_name(self, read: Store, history: Path) -> None:
+        line = ["fit", COIN, "--truth", str(history), "--name", "of-tables"]
+        CliRunner().invoke(calibrate_app, line)
+        _, record = load(read.settings.data_dir, "of-tables")
+        assert record is not None
+        assert len(record.pairs) == len(BARS)
+
+    @pytest.mark.parametrize("name", RESERVED)
+    def test_no_fit_takes_the_name_of_a_shipped_model(self, tmp_path: Path, name: str) -> None:
+        path = table(tmp_path / "bands.csv", ("0-2", "2-5"))
+        line = ["fit", COIN, "--truth", str(path), "--name", name]
+        assert isinstance(CliRunner().invoke(calibrate_app, line).exception, BadInput)
 
     def test_the_sum_within_one_distance_teaches_nothing(self, tmp_path: Path) -> None:
         path = table(tmp_path / "bands.csv", ("8",))

@@ -1,0 +1,119 @@
+"""Samples of calibration from other people's tables of positions, each a census of one moment or more.
+
+Read and checked as `index import` does it, in any of its layouts, but nothing is stored: what is fitted on stays in the
+files. The moment of a table must stand in it or in the name of its file or folder, since a file's own time changes when
+it is copied. A table that lists accounts at times of their own is no census and is refused.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from liqtruth.compare.calibration.lake_samples import (
+    WINDOW,
+    Gathered,
+    Refused,
+    known_positions,
+    reweighted,
+    standing_in,
+)
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, sample_of
+from liqtruth.estimator.model.brackets import stored_brackets
+from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
+from liqtruth.estimator.series.series import load_series
+from liqtruth.estimator.venues.table import venue_named
+from liqtruth.heatmap.errors import BadInput, MissingData
+from liqtruth.heatmap.notes import note
+from liqtruth.indexer.files.imports import prepared_table
+from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.storage.database.records import Reading, Scope
+from liqtruth.storage.store import Store
+
+BY_FILE: Final = "dated_by_file"
+
+
+def samples_of_tables(
+    store: Store,
+    files: Sequence[Path],
+    coins: Sequence[str],
+    prior: LeverageModel,
+    *,
+    limits: Limits = LIMITS,
+    aggregates: str = VENUE,
+) -> Gathered:
+    """A sample per coin and moment of the files, each beside the stored series of its moment; moments that give none
+    are `refused` with the reason.
+
+    Raises `BadInput` for a file that is no census or states no moment, or one moment of a coin twice; `MissingData`
+    where no sample is left.
+    """
+    kept: dict[tuple[str, datetime], Sample] = {}
+    refused: list[Refused] = []
+    for file in files:
+        for reading, positions in _censuses(store, file):
+            for coin in dict.fromkeys(coins):
+                own = positions.filter(pl.col("coin") == coin)
+                try:
+                    sample = _sample(store, coin, reading, own, prior, limits, aggregates)
+                except MissingData as error:
+                    refused.append(Refused(coin, reading.as_of, str(error)))
+                    continue
+                if (coin, sample.as_of) in kept:
+                    raise BadInput(
+                        f"{file}: {coin} at {sample.as_of:%Y-%m-%dT%H:%MZ} was given before; give each moment once"
+                    )
+                kept[coin, sample.as_of] = sample
+    if not kept:
+        last = f"; the last: {refused[-1].reason}" if refused else ""
+        raise MissingData(f"no sample of {', '.join(coins)} is left of {len(files)} tables{last}")
+    weighed, weighing = reweighted([kept[key] for key in sorted(kept)])
+    stand_in = () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
+    return Gathered(weighed, tuple(refused), (*stand_in, *weighing))
+
+
+def _censuses(store: Store, file: Path) -> Iterator[tuple[Reading, pl.DataFrame]]:
+    """Moments of a file in order, with everyone's positions."""
+    prepared = prepared_table(store, file)
+    if any(one.code == BY_FILE for one in prepared.summary.notes):
+        raise BadInput(
+            f"{file}: no moment stands in it: put it in the name, e.g. {file.stem}-2026-08-21T1000Z{file.suffix}"
+        )
+    for reading, frames in prepared.readings:
+        if reading.scope != Scope.CENSUS:
+            raise BadInput(
+                f"{file}: must list everyone at one moment, got accounts at times of their own; "
+                "`liqtruth index import` stores those, and `calibrate fit` without --truth fits on them"
+            )
+        yield reading, frames["positions"]
+
+
+def _sample(
+    store: Store,
+    coin: str,
+    reading: Reading,
+    positions: pl.DataFrame,
+    prior: LeverageModel,
+    limits: Limits,
+    aggregates: str,
+) -> Sample:
+    if positions.is_empty():
+        raise MissingData(f"the table has no position of {coin}")
+    venue = venue_named(aggregates)
+    series = load_series(store, venue, coin, WINDOW, reading.as_of)
+    if aggregates != VENUE:
+        sides = positions.group_by(pl.col("szi") > 0).agg(pl.col("szi").sum().abs())["szi"]
+        series = standing_in(series, float(sides.max() or 0.0))  # type: ignore[arg-type]
+    brackets = stored_brackets(store, venue_named(VENUE), coin, reading.as_of)
+    return sample_of(
+        coin,
+        series,
+        venue,
+        known_positions(positions),
+        prior,
+        brackets,
+        coordinates=COORDINATES,
+        limits=limits,
+    )
