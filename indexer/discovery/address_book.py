@@ -250,6 +250,8 @@ def _of_table(path: Path) -> list[str]:
         column = next((name for name in table.columns if name.lower().replace("_", "") in COLUMNS), None)
         if column is None:
             raise BadInput(f"{path}: no column of {', '.join(COLUMNS)} among {', '.join(table.columns[:12])}")
+        if table[column].dtype.is_nested():
+            raise BadInput(f"{path}: the cells of {column} are no addresses")
         values = table[column].cast(pl.String).drop_nulls().to_list()
     folded = dict.fromkeys(value.strip().lower() for value in values)
     for value in folded:
