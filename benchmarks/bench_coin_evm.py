@@ -1,7 +1,7 @@
 """Minutes to one coin's exact map through HyperEVM from many known holders, at the public limits:
 `python -m benchmarks.bench_coin_evm [SEED] [HOLDERS] [virtual|real]`.
 
-On the `virtual` clock (`benchmarks.virtual_clock`) minutes are what limits, answers that take `ANSWER_S` and our own
+On the `virtual` clock (`tests.virtual_clock`) minutes are what limits, answers that take `ANSWER_S` and our own
 waits take; the processor time of the reader stands beside them, and who computes on a core of its own is done after
 their sum at most. The `real` clock is that of the machine, where sandbox and reader share what cores there are.
 
@@ -22,7 +22,6 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from benchmarks import virtual_clock
 from liqtruth.indexer.coin.census import CoinRead, read_coin
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget
@@ -35,6 +34,7 @@ from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving, serving_in_thread
 from liqtruth.sandbox.truth import true_positions
 from liqtruth.storage.store import Settings, Store
+from tests import virtual_clock
 from tests.markets import market_of
 
 COIN: Final = "BTC"

@@ -2,7 +2,7 @@
 `python -m benchmarks.bench_cold_sweep [SEED ...]`.
 
 The sweep itself asks the sandbox over sockets at the public limits, on a clock that counts no processor time
-(`benchmarks.virtual_clock`). The list is a leaderboard of three quarters of all accounts by their value, among nine
+(`tests.virtual_clock`). The list is a leaderboard of three quarters of all accounts by their value, among nine
 times as many of like values that hold nothing, and then whoever else traded within the last hour. Beside it an oracle
 that knows every size and cost, and is answered at once.
 """
@@ -18,7 +18,6 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from benchmarks import virtual_clock
 from benchmarks.bench_coin_evm import ANSWER_S, GAS_CAP
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.positions.accounts import AccountReading
@@ -29,6 +28,7 @@ from liqtruth.sandbox.hyperliquid.directory import account_values
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving
 from liqtruth.storage.store import Settings, Store
+from tests import virtual_clock
 from tests.markets import market_of
 
 SEEDS: Final = (37, 41, 43)

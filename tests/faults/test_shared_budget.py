@@ -1,19 +1,23 @@
 """Any number of processes on one data directory spend one budget: the exchange refuses none of them."""
 
+import asyncio
 from collections.abc import Iterator
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from writers import coin_when_let_go, started, sweep_when_let_go
 
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.sandbox.exchange import EVM_PER_MINUTE
+from liqtruth.sandbox.hyperliquid.info import WeightBudget
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
+from tests import virtual_clock
 
 MINUTE_S = 4.0
 LIMIT = 400
@@ -76,6 +80,37 @@ def test_three_processes_meet_no_429_on_either_budget(tmp_path: Path, limited: S
     assert limited.count_429 == 0
     assert limited.requests["/evm"] > EVM_PER_MINUTE, "more than one minute's worth was asked for"
     assert limited.weight_spent > LIMIT
+
+
+@pytest.mark.parametrize(("late_s", "least"), [(0.2, 0.97), (20.0, 0.5)])
+def test_three_at_the_whole_limit_meet_no_429_however_late_requests_arrive(
+    tmp_path: Path, late_s: float, least: float
+) -> None:
+    """Four minutes of a clock that counts no processor time; the server is the sandbox's, which counts at arrival."""
+    server, draw, minutes = WeightBudget(EVM_PER_MINUTE), np.random.default_rng(0), 4
+    refused = 0
+
+    async def ask(budget: Budget, free: asyncio.Semaphore) -> None:
+        nonlocal refused
+        async with free, budget.spend(1):
+            await asyncio.sleep(late_s * draw.random())
+            refused += not server.spend(1, asyncio.get_running_loop().time())
+            await asyncio.sleep(late_s * draw.random())
+
+    async def run() -> None:
+        one, *others = [
+            Budget.shared(EVM_PER_MINUTE, "http://127.0.0.1:1", tmp_path, "evm") for _ in range(3)
+        ]
+        async with asyncio.timeout(60 * minutes), asyncio.TaskGroup() as group:
+            for budget in (one, *others):
+                free = asyncio.Semaphore(30)
+                for _ in range(minutes * EVM_PER_MINUTE):
+                    group.create_task(ask(budget, free))
+
+    with pytest.raises(TimeoutError):
+        virtual_clock.run(run())
+    assert refused == 0
+    assert least * minutes * EVM_PER_MINUTE <= server.spent_total <= minutes * EVM_PER_MINUTE
 
 
 async def test_different_hosts_have_budgets_of_their_own(tmp_path: Path) -> None:
