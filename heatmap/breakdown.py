@@ -15,6 +15,8 @@ from liqtruth.heatmap.levels import BREAKDOWN, SIDE, SIDES, BinSums, BySide, bin
 Added = TypeVar("Added", float, FloatArray)
 Maker = Callable[[], pl.DataFrame]
 STEPS: Final = 64
+FEW: Final = 8
+GLANCE: Final = 1_000
 
 
 class OnDemand:
@@ -64,12 +66,26 @@ def break_down(binned: pl.DataFrame, by: Sequence[str] = ()) -> pl.DataFrame:
 
 def _as_enums(columns: pl.DataFrame) -> pl.DataFrame:
     """Text as the words that it holds, in the order of their letters."""
-    texts = [
+    texts = (
         column.cast(pl.String)
         for column in columns.get_columns()
         if not (column.dtype.is_integer() or isinstance(column.dtype, pl.Enum))
-    ]
-    return columns.with_columns(text.cast(pl.Enum(text.unique().drop_nulls().sort())) for text in texts)
+    )
+    return columns.with_columns(_few_words(text) if text.len() else text.cast(pl.Enum([])) for text in texts)
+
+
+def _few_words(text: pl.Series) -> pl.Series:
+    """Compared with the words of its first rows, which costs a third of looking every word up; where others come later,
+    or they are many, they are looked up."""
+    words = text.head(GLANCE).unique().drop_nulls().sort()
+    kind = pl.Enum(words)
+    coded = pl.lit(None, kind)
+    for word in words.head(FEW):
+        coded = pl.when(pl.col(text.name) == word).then(pl.lit(word, kind)).otherwise(coded)
+    found = text.to_frame().select(coded.alias(text.name)).to_series()
+    if found.null_count() == text.null_count():
+        return found
+    return text.cast(pl.Enum(text.unique().drop_nulls().sort()))
 
 
 def _grouped(columns: pl.DataFrame) -> tuple[IntArray, IntArray]:

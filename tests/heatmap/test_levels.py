@@ -1,5 +1,7 @@
 """Levels: what each must have, and the bin it falls into; a pair of sides keeps their order and has no third one."""
 
+from collections import Counter
+
 import msgspec
 import numpy as np
 import polars as pl
@@ -102,6 +104,24 @@ def test_a_breakdown_is_that_of_grouping_the_columns_to_the_bit(
     )
     expected = grouped.sort("side", "bin", *words, nulls_last=True).select(*BREAKDOWN, *words)
     assert break_down(binned, list(words)).with_columns(pl.col(*words).cast(pl.String)).equals(expected)
+
+
+@pytest.mark.parametrize(
+    "words", [["b", "a"], ["b"] * 1_500 + ["a", None], [f"{n:02}" for n in range(30)], [None] * 3]
+)
+def test_words_of_text_are_counted_however_many_they_are_and_wherever_they_stand(words: list[str]) -> None:
+    binned = pl.DataFrame(
+        {
+            "side": ["long"] * len(words),
+            "bin": [1] * len(words),
+            "notional_usd": [2.0] * len(words),
+            "venue": words,
+        },
+        schema_overrides={"side": SIDE, "bin": pl.Int32, "venue": pl.String},
+    )
+    counted = break_down(binned, ["venue"])
+    expected = sorted(Counter(words).items(), key=lambda one: (one[0] is None, one[0]))
+    assert counted.select(pl.col("venue").cast(pl.String), "positions").rows() == expected
 
 
 @given(any_levels)
