@@ -55,8 +55,9 @@ docs: .venv/installed ## write docs/commands.md and the outputs shown in README.
 picture: demo ## draw docs/images/maps.png, the picture of the README, from the demo's data; needs Chromium
 	$(BIN)/python -m docs.picture
 
-bench: .venv/installed ## print the speeds of docs/trust.md as ratios of CPU time, models by family (synthetic), models on the real BTC map; FULL=1 at full size
+bench: .venv/installed ## print the speeds of docs/trust.md as ratios of CPU time, beside those of others, models by family (synthetic), models on the real BTC map; FULL=1 at full size
 	$(BIN)/pytest benchmarks -q --benchmark-only --benchmark-timer=time.process_time --benchmark-columns=min,median,rounds --benchmark-sort=min -o python_files="bench_*.py"
+	$(BIN)/python benchmarks/bench_peers.py
 	$(BIN)/python benchmarks/bench_families.py $(if $(FULL),$(ALL_PEOPLE),$(FEW_PEOPLE))
 	[ ! -d ../shared/recorded ] || $(BIN)/python benchmarks/bench_real_map.py
 

@@ -156,3 +156,10 @@ def test_loop(benchmark: BenchmarkFixture, accounts: list[tuple[str, float, list
         lambda: [shock_of(available, legs, way) for _, available, legs in accounts for way in (-1, 1)],
         rounds=3,
     )
+
+
+@pytest.mark.benchmark(group=f"joint prices of {ACCOUNTS:,} accounts, {POSITIONS_HELD:,} positions")
+def test_floor_of_one_sort(benchmark: BenchmarkFixture, positions: pl.DataFrame) -> None:
+    """Each account's tiers in the order in which a move reaches them: positions by account and size."""
+    holder, size = positions["address"].rank("dense").to_numpy(), positions["notional_usd"].to_numpy()
+    assert benchmark(lambda: np.lexsort((size, holder))).size == positions.height

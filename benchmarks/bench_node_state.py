@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import msgpack
+import numpy as np
 import pytest
 from pytest_benchmark.fixture import BenchmarkFixture
 
@@ -48,3 +49,9 @@ def test_decode_whole(benchmark: BenchmarkFixture, state_file: Path) -> None:
         lambda: open_sizes(msgpack.unpackb(state_file.read_bytes(), strict_map_key=False)), rounds=3
     )
     assert len(sizes) == POSITIONS
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_floor_of_one_pass(benchmark: BenchmarkFixture, state_file: Path) -> None:
+    """Over the bytes of the file."""
+    assert benchmark(lambda: np.fromfile(state_file, np.uint8).max()) > 0

@@ -88,3 +88,10 @@ def test_recursion(benchmark: BenchmarkFixture) -> None:
 def test_rebuilding_every_hour(benchmark: BenchmarkFixture) -> None:
     longs, _ = benchmark.pedantic(lambda: rebuilt(HOURS), rounds=1)
     assert longs.shape == (HOURS, GRID.bins)
+
+
+@pytest.mark.benchmark(group=GROUP)
+def test_floor_of_one_pass(benchmark: BenchmarkFixture) -> None:
+    """Over what is kept of both sides: classes, hours and bins."""
+    kept = np.ones((2, RATES.size, HOURS, GRID.bins))
+    assert benchmark(lambda: kept * 0.5).shape == kept.shape

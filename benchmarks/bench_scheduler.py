@@ -151,3 +151,10 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+
+
+@pytest.mark.benchmark(group="one decision over 100,000 accounts")
+def test_floor_of_one_partition(benchmark: BenchmarkFixture, candidates: Candidates) -> None:
+    """The most worth, once it is known what each is worth."""
+    worth = priorities(candidates, 7200.0)
+    assert benchmark(lambda: np.argpartition(worth, -400)[-400:]).size == 400

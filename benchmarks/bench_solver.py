@@ -91,3 +91,9 @@ def test_arrays(
 @pytest.mark.benchmark(group=f"{POSITIONS:,} liquidation prices")
 def test_loop(benchmark: BenchmarkFixture, listed: list[Position]) -> None:
     benchmark.pedantic(lambda: [solve_one(*position) for position in listed], rounds=5)
+
+
+@pytest.mark.benchmark(group=f"{POSITIONS:,} liquidation prices")
+def test_floor_of_one_division(benchmark: BenchmarkFixture, positions: tuple[Floats, Floats, Rows]) -> None:
+    szi, constant_usd, _ = positions
+    assert benchmark(lambda: constant_usd / szi).size == POSITIONS

@@ -99,6 +99,14 @@ def test_another_map_of_the_same_columns(benchmark: BenchmarkFixture, market: tu
     benchmark(lambda: (made.long.weighted(WEIGHT), made.short.weighted(WEIGHT)))
 
 
+def test_floor_of_one_bincount(benchmark: BenchmarkFixture, market: tuple[Bars, int]) -> None:
+    """Lots of both sides, placed beforehand, added up."""
+    group(benchmark, market[0])
+    lots = 2 * len(market[0].close) * len(ENTRY_POINTS) * 40
+    place, coins = np.arange(lots) % 480, np.ones(lots)
+    assert benchmark(lambda: np.bincount(place, coins, 480)).sum() == lots
+
+
 def test_peak_memory(market: tuple[Bars, int]) -> None:
     tracemalloc.start()
     columns(*market)
