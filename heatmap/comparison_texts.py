@@ -179,6 +179,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         f"all {len(values['venues'])} venues ({percent(values['then'])} of mass lies elsewhere instead of "
         f"{percent(values['off'])}, nearer by {percent(values['low'])} to {percent(values['high'])})"
     ),
+    "venue_untold": (
+        "whether it lacks one of {venues:names} cannot be told: {off:percent} of its mass lies elsewhere than the sum "
+        "of their maps has it, and a venue moves {adds:percent} at most"
+    ),
     "venues_not_in_rows": "its rows lack {venues:names}, of which there are maps beside it",
     "venues_gave_nothing": "Asked for and not there: {venues:names}.",
     "phantom_cluster": (

@@ -19,7 +19,7 @@ from liqtruth.compare.conclusion import (
     with_readings,
 )
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
-from liqtruth.compare.divergence.diagnosis import CHANGED, beside_models, on_mean
+from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
 from liqtruth.compare.divergence.divergence import (
     BaselineResult,
     LayerResult,
@@ -276,10 +276,12 @@ class Common:
         changed = () if own.reading else beside_models(model, self.maps.models, reach_pct)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
+        venues = lacking_venue(model, self.maps.models, reach_pct)
+        untold = of_codes(venues, UNTOLD)
         return replace(
             result,
-            diagnosis=(*on_mean(found, means), *lacking_venue(model, self.maps.models, reach_pct)),
-            untold=() if changed else result.untold,
+            diagnosis=(*on_mean(found, means), *without_codes(venues, UNTOLD)),
+            untold=(*(() if changed else result.untold), *untold),
         )
 
     def _result(self, at: int) -> ModelResult:

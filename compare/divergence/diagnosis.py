@@ -56,8 +56,8 @@ HEAVY: Final = 2.0
 """Times the truth's share, and `HEAVY_SHARE` more of its side: what a map has beyond both in one cluster is named."""
 HEAVY_SHARE: Final = 0.15
 ONE_HOLDER: Final = 0.5
-UNTOLD: Final = "untold"
-"""Code of the note on what cannot be told: nothing that is wrong."""
+UNTOLD: Final = frozenset({"untold", "venue_untold"})
+"""Codes of the notes on what cannot be told: nothing that is wrong."""
 CHANGED: Final = frozenset({"looks_mirrored", "looks_moved", "looks_centred_on_mean"})
 """Codes of the notes that name another change than a leverage."""
 MISSED: Final = ("missed_cluster", "missed_holder")
@@ -152,7 +152,7 @@ def _untold(fits: Fits, floor_pct: float | None, named: Notes) -> Notes:
     low, high = _around_zero(fits.by_move <= limit)
     if not sides and high - low < LEAST_UNTOLD_PCT:
         return ()
-    return (note(UNTOLD, sides=sides, low_pct=low, high_pct=high),)
+    return (note("untold", sides=sides, low_pct=low, high_pct=high),)
 
 
 def _around_zero(fits: NDArray[np.bool_]) -> tuple[float, float]:

@@ -5,6 +5,9 @@ distance from the map's own mark. The venues' maps are those of one model, added
 each one, and both with their distances multiplied by whatever suits the map best: another leverage than ours is no
 missing venue. One is named where the sum without it takes away `LEAST_GAIN` of the difference, and more than what the
 draw of price steps may bring: a bootstrap of blocks of steps, corrected for the number of venues.
+
+Where the map is another maker's whole way of modelling, or of positions that were read, what our maps do not explain of
+it is larger than what a venue adds: then it is stated that it cannot be told.
 """
 
 from collections.abc import Mapping, Sequence
@@ -52,8 +55,8 @@ class _Fit:
 
 
 def lacking_venue(heatmap: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> Notes:
-    """A note on the venue that the map seems to lack, empty where it lacks none or nothing can be told: `maps` are all
-    that are compared, of which those of one model and of single venues stand for the venues.
+    """A note on the venue that the map seems to lack, or that this cannot be told; empty where it lacks none. `maps`
+    are all that are compared, of which those of one model and of single venues stand for the venues.
 
     Of a map that names its venues only those are expected; one whose file has a row for each venue names itself those
     that it lacks."""
@@ -68,11 +71,11 @@ def lacking_venue(heatmap: Heatmap, maps: Sequence[Heatmap], range_pct: float) -
         return (note("venues_not_in_rows", venues=tuple(absent)),)
     found = [one for parts in families.values() if (one := _Without.best_of(heatmap, parts, range_pct))]
     nearest = min(found, key=lambda one: min(one.every.off, one.without.off), default=None)
-    if nearest is None or nearest.gain < max(LEAST_SHARE, LEAST_GAIN * nearest.every.off):
+    if nearest is None:
         return ()
     low, high = _interval((nearest.every.apart - nearest.without.apart) / 2, len(nearest.venues))
-    if not low > 0:
-        return ()
+    if not low > 0 or nearest.gain < max(LEAST_SHARE, LEAST_GAIN * nearest.every.off):
+        return nearest.untold
     return (
         note(
             "venue_missing",
@@ -94,10 +97,19 @@ class _Without:
     venues: tuple[str, ...]
     every: _Fit
     without: _Fit
+    adds: float
 
     @property
     def gain(self) -> float:
         return self.every.off - self.without.off
+
+    @property
+    def untold(self) -> Notes:
+        """Where more of the map is not explained than the venue that adds most to the others would move."""
+        known = self.every.off < self.adds
+        return (
+            () if known else (note("venue_untold", venues=self.venues, off=self.every.off, adds=self.adds),)
+        )
 
     @classmethod
     def best_of(cls, heatmap: Heatmap, parts: Mapping[str, Heatmap], range_pct: float) -> "_Without | None":
@@ -117,7 +129,7 @@ class _Without:
         if every is None or not known:
             return None
         best = min(known, key=lambda venue: known[venue].off)
-        return cls(best, tuple(parts), every, known[best])
+        return cls(best, tuple(parts), every, known[best], max(_added(columns, venue) for venue in parts))
 
 
 def _by_model(heatmap: Heatmap, maps: Sequence[Heatmap]) -> Mapping[str, dict[str, Heatmap]]:
@@ -144,6 +156,17 @@ def _fit(wanted: Mapping[str, FloatArray], parts: Sequence[Mapping[str, FloatArr
         weight, _ = nnls(columns / columns.sum(), share)
         apart.append(np.abs(share - columns / columns.sum() @ weight))
     return _Fit(np.concatenate(apart))
+
+
+def _added(columns: Mapping[str, Mapping[str, FloatArray]], venue: str) -> float:
+    """Share of all mass that comes to another place where the sum has no such venue."""
+    apart = 0.0
+    for side in SIDES:
+        every = np.sum([of[side] for of in columns.values()], axis=(0, 2))
+        others = every - columns[venue][side].sum(axis=1)
+        if every.any() and others.any():
+            apart += float(np.abs(every / every.sum() - others / others.sum()).sum()) / (2 * len(SIDES))
+    return apart
 
 
 def _ends(side: str, range_pct: float) -> FloatArray:

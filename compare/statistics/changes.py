@@ -119,8 +119,10 @@ class Fits:
         rough = off_pct(wanted_shares, axis.shares(range_pct, PAIR_SHAPES, COARSE), range_pct)
         assert rough is not None
         each = np.where(np.isnan(rough), np.inf, rough).reshape(-1, ALONG.size)
-        pairs = (_best(PAIRS, each, rows) for rows in (slice(0, 1), slice(1, 3), slice(3, None)))
-        scaled, mirrored, moved = (_refined(one, wanted_shares, axis, range_pct) for one in pairs)
+        scaled, mirrored, moved = (
+            _refined(_best(PAIRS, each, rows), wanted_shares, axis, range_pct)
+            for rows in (slice(0, 1), slice(1, 3), slice(3, None))
+        )
         as_it_is = float(fine[0])
         return cls(as_it_is, min(singles, key=_off), scaled, mirrored, moved, each[3:].min(axis=1))
 

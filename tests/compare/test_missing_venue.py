@@ -10,7 +10,7 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.notes import note, of_codes
 from tests.compare.maps import MANY, map_of
 
 VENUES = ("binance", "bybit", "okx")
@@ -71,7 +71,7 @@ def vendors(maps: list[Heatmap], seed: int, lacking: str | None = None) -> Heatm
 
 def named(seed: int, lacking: str | None = None) -> str | None:
     maps = market(seed)
-    found = lacking_venue(vendors(maps, seed, lacking), maps, RANGE_PCT)
+    found = of_codes(lacking_venue(vendors(maps, seed, lacking), maps, RANGE_PCT), ("venue_missing",))
     return found[0].values["venue"] if found else None
 
 
@@ -104,7 +104,7 @@ def test_it_stands_among_what_is_off_even_where_the_truth_may_judge_nothing() ->
 def test_only_venues_that_a_map_is_said_to_be_of_are_expected(venue: str, said: bool) -> None:
     maps = market(0)
     theirs = replace(vendors(maps, 0, "okx"), venue=venue)
-    assert bool(lacking_venue(theirs, maps, RANGE_PCT)) == said
+    assert bool(of_codes(lacking_venue(theirs, maps, RANGE_PCT), ("venue_missing",))) == said
     assert not lacking_venue(replace(theirs, venue="binance"), maps, RANGE_PCT)
 
 
@@ -116,3 +116,24 @@ def test_a_file_with_a_row_for_each_venue_shows_itself_which_it_lacks() -> None:
     assert [(one.code, one.values["venues"]) for one in lacking_venue(theirs, maps, RANGE_PCT)] == [
         ("venues_not_in_rows", ("okx",))
     ]
+
+
+def test_where_a_map_is_of_another_kind_than_ours_it_is_said_that_it_cannot_be_told() -> None:
+    """A few positions of each venue, in other places than any leverage of ours puts them: what our maps do not explain
+    is more than a venue adds."""
+    for seed in range(3):
+        maps, draw = market(seed), np.random.default_rng(seed)
+        for lacking in (None, *VENUES):
+            rows = [
+                (side, float(draw.uniform(0.5, 24)), float(draw.lognormal(11, 1)))
+                for one in maps
+                if one.venue != lacking
+                for side in ("long", "short")
+                for _ in range(60)
+            ]
+            theirs = map_of(rows, venue="all", source="imported", model="theirs", grid=GRID)
+            found = compare_maps(map_of(MANY, grid=GRID), [theirs, *maps]).models[0]
+            assert [one.code for one in found.untold if "venue" in one.code] == ["venue_untold"]
+            assert not of_codes(found.diagnosis, ("venue_missing",))
+    maps = market(0)
+    assert not of_codes(lacking_venue(vendors(maps, 0, "okx"), maps, RANGE_PCT), ("venue_untold",))
