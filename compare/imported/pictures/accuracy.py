@@ -29,8 +29,8 @@ SEED: Final = 0
 OF_DRAWS: Final = 0.95
 SAME: Final = 0.004
 """Neighbouring rows whose amounts differ by less are of one level."""
-TWICE: Final = 2.0
-"""What is packed with loss is measured on what the packing left, and is off by as much again
+OF_LOSSY: Final = 2.5
+"""What is packed with loss is measured on what the packing left, and is so many times as far off
 (`benchmarks/bench_pictures.py`)."""
 
 
@@ -46,7 +46,7 @@ class Accuracy:
     @property
     def w1_pct(self) -> float:
         """All together."""
-        return (TWICE if self.lossy else 1.0) * (self.rows_pct + self.packing_pct + self.faint_pct)
+        return (OF_LOSSY if self.lossy else 1.0) * (self.rows_pct + self.packing_pct + self.faint_pct)
 
 
 def accuracy_of(column: Column, palette: Palette, decoded: Decoded, axis: PriceAxis) -> Accuracy:

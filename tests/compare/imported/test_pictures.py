@@ -48,7 +48,7 @@ def test_a_png_is_read_within_a_fifth_of_a_percent_of_price(palette: str, seed: 
     drawn = screenshot(palette, seed)
     found = read(drawn.saved(tmp_path), drawn)
     assert off_pct(found, drawn) < 0.2
-    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 0.4
+    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 0.8
     assert palette in values(found, "picture_read")["palette"]
     assert values(found, "picture_axis")["step_pct"] == pytest.approx(0.046, abs=0.003)
 
@@ -61,7 +61,7 @@ def test_a_jpeg_of_quality_85_is_read_less_exactly(
     drawn = screenshot(palette, seed)
     found = read(drawn.saved(tmp_path, "heatmap.jpg", quality=85), drawn)
     assert off_pct(found, drawn) < most
-    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 3.0
+    assert off_pct(found, drawn) < values(found, "picture_accuracy")["w1_pct"] < 4.0
 
 
 @pytest.mark.parametrize("form", ["png", "jpg"])
