@@ -18,7 +18,13 @@ from liqtruth.compare.calibration.lake_samples import (
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.record import Calibrated
 from liqtruth.compare.calibration.samples import Sample, nodes_on, sample_of
-from liqtruth.compare.calibration.selection import PooledFit, choose_coordinate, fit_coordinates, left_out
+from liqtruth.compare.calibration.selection import (
+    PULLS,
+    PooledFit,
+    choose_coordinate,
+    fit_coordinates,
+    left_out,
+)
 from liqtruth.compare.calibration.side_fit import separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
@@ -155,6 +161,39 @@ class TestCoordinate:
         assert LEVERAGE[free].max() <= 40.0
         small = [pair for pair in shared if pair.coin == "THREE"]
         assert LEVERAGE[separable(small, PRIOR, "of-maximum")].min() >= 12.0
+
+
+class TestPull:
+    def test_where_data_and_prior_differ_the_weakest_pull_is_nearest_to_coins_left_out(
+        self, pairs: tuple[Sample, ...]
+    ) -> None:
+        """Without noise the data say all."""
+        drawn = whose_shares("leverage", pairs)
+        fit = PooledFit(PRIOR, ("leverage",)).fit(drawn)
+        away = {row.ridge: row.left_out_pct for row in fit.pull_scores_}
+        assert tuple(away) == PULLS
+        assert fit.fitted_.long.ridge == min(away, key=lambda ridge: away[ridge])
+
+    def test_a_stronger_pull_draws_nearer_to_the_prior(self, shared: tuple[Sample, ...]) -> None:
+        fitted = fit_coordinates(shared, PRIOR, ("of-maximum",))[0]
+        gaps = [
+            float(np.abs(fitted.pulled(ridge).shares("long") - PRIOR.shares("long")).sum())
+            for ridge in (*PULLS, 100.0)
+        ]
+        assert gaps == sorted(gaps, reverse=True)
+        assert gaps[-1] < 0.01 * gaps[0]
+
+    def test_two_coins_choose_none(self, shared: tuple[Sample, ...]) -> None:
+        two = [pair for pair in shared if pair.coin != "THREE"]
+        fit = PooledFit(PRIOR, ("leverage",)).fit(two)
+        assert fit.pull_scores_ == ()
+        assert fit.fitted_.long.ridge == PULLS[0]
+
+    def test_pooled_shares_are_the_mean_of_fits_without_a_coin(self, shared: tuple[Sample, ...]) -> None:
+        fit = fit_coordinates(shared, PRIOR, ("leverage",))[0].long
+        each = [fit.leaving(coin) for coin in HIGHEST]
+        assert fit.shares == pytest.approx(np.mean(each, axis=0), abs=1e-6)
+        assert fit.without("ONE") == pytest.approx(fit.leaving("ONE"), abs=1e-9)
 
 
 class TestOwnShares:
