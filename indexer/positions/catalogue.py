@@ -1,6 +1,7 @@
 """Which readings and coins are stored: the books, censuses and readings of accounts that a window of time needs.
 
-Only rows of the database; a window needs what stood at its start and what came until its end.
+Only rows of the database; a window needs what stood at its start and what came until its end. Readings are looked up
+first, then their files: `dataset || ''` keeps SQLite from reading all files of a dataset instead.
 """
 
 import difflib
@@ -42,7 +43,7 @@ def censuses(asked: Asked, coin: str | None, start: datetime | None, end: dateti
     def of_censuses(until: str, moment: datetime | None) -> str:
         return (
             "FROM partition p JOIN reading r ON p.reading_id = r.id "
-            "WHERE p.dataset = 'positions' AND r.venue = :venue AND r.scope = :scope"
+            "WHERE p.dataset || '' = 'positions' AND r.venue = :venue AND r.scope = :scope"
             + ("" if coin is None else " AND p.coin = :coin")
             + ("" if moment is None else f" AND r.as_of <= :{until}")
         )
@@ -62,7 +63,7 @@ def account_readings(asked: Asked, since: datetime | None, end: datetime | None)
     """Readings of single accounts since a book and until `end`: `ACCOUNT_READINGS`."""
     sql = (
         "SELECT r.id, r.as_of, p.first_at FROM reading r JOIN partition p ON p.reading_id = r.id "
-        "WHERE p.dataset = 'accounts' AND p.coin = :coin AND r.venue = :venue AND r.scope = :scope"
+        "WHERE p.dataset || '' = 'accounts' AND p.coin = :coin AND r.venue = :venue AND r.scope = :scope"
         + ("" if since is None else " AND r.as_of >= :since")
         + ("" if end is None else " AND p.first_at <= :end")
     )

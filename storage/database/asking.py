@@ -41,7 +41,7 @@ class Asked:
 
     def rows(self, record: type[Row], sql: str, **values: Any) -> list[Row]:
         """Every row, as a `record` whose fields are the columns in their order."""
-        kind: type[Any] = record
+        kind: Any = record
         make: Callable[[Sequence[Any]], Row] = _maker(kind)
         return [make(row) for row in self.ask(*_spread(sql, values))]
 

@@ -42,6 +42,8 @@ OF_READINGS: Final = (
     "archive IN (SELECT archive FROM reading WHERE id IN :ids AND archive IS NOT NULL))"
 )
 """Manifest rows of files of the readings `ids`, be they their own or an archive's."""
+OF_DATASET: Final = "dataset || '' = :dataset"
+"""Beside it: an expression, or SQLite takes the index on datasets and reads the whole history of this one."""
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
 
@@ -110,11 +112,11 @@ def _written(lake: "Lake", archive: Archive, shares: bool) -> list[Partition] | 
 def _groups(lake: "Lake", archive: Archive) -> Iterator[tuple[str, ...]]:
     """Coins whose rows make one file."""
     sql = (
-        "SELECT coin, sum(rows) FROM partition WHERE dataset = 'positions' "
-        f"AND {OF_READINGS} GROUP BY coin ORDER BY coin"
+        f"SELECT coin, sum(rows) FROM partition WHERE {OF_READINGS} AND {OF_DATASET} "
+        "GROUP BY coin ORDER BY coin"
     )
     with lake.database.asking() as asked:
-        counted = asked.rows(CoinRows, sql, ids=archive.ids)
+        counted = asked.rows(CoinRows, sql, ids=archive.ids, dataset="positions")
     group, rows = list[str](), 0
     for coin, count in sorted(counted):
         if group and rows + count > PART_ROWS:

@@ -19,7 +19,14 @@ from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.records import Partition, Reading
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
-from liqtruth.storage.lake.archives import OF_READINGS, SHARED, Archive, read_archived, write_archive
+from liqtruth.storage.lake.archives import (
+    OF_DATASET,
+    OF_READINGS,
+    SHARED,
+    Archive,
+    read_archived,
+    write_archive,
+)
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
@@ -225,7 +232,7 @@ class Lake:
     def snapshots(self, dataset: str, reading_ids: Sequence[str], coins: Coins = None) -> list[pl.DataFrame]:
         """The rows of each of these readings that has any, in the order of their ids; of `coins` or of all."""
         of_coins = "" if coins is None else " AND coin IN :coins"
-        where = f"dataset = :dataset AND {OF_READINGS}{of_coins} ORDER BY reading_id, path"
+        where = f"{OF_READINGS} AND {OF_DATASET}{of_coins} ORDER BY reading_id, path"
         asked = {"dataset": dataset, "ids": reading_ids, "coins": coins}
         parts = [
             part
