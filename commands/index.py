@@ -9,6 +9,7 @@ import typer
 from liqtruth.commands.grammar import App
 from liqtruth.commands.options import (
     AddressFiles,
+    Batch,
     Coin,
     Columns,
     Concurrency,
@@ -101,6 +102,7 @@ def index_import(
 def index_sweep(
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     out: JsonOut,
     addresses: Annotated[
         Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
@@ -141,6 +143,7 @@ def index_sweep(
                 restart=restart,
                 on_progress=advance,
                 evm=evm.endpoint(exchange),
+                batch=batch.endpoint,
             )
         )
     show(report, out)
@@ -210,6 +213,7 @@ def index_coin(
     coin: Coin,
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     out: JsonOut,
     within: Annotated[
         timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
@@ -237,7 +241,8 @@ def index_coin(
 
     from liqtruth.indexer.sweep.one_coin import read_one_coin
 
-    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange, beside=True))
+    through = evm.endpoint(exchange, beside=True)
+    endpoint = exchange.largest_first(stats_url, concurrency, through, batch.endpoint)
     with opened_store() as store, progress("open interest priced", 1.0) as advance:
         report = asyncio.run(
             read_one_coin(
@@ -258,6 +263,7 @@ def index_coin(
 def index_watch(
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     log: Log,
     retention: Retention,
     addresses: Annotated[
@@ -290,6 +296,7 @@ def index_watch(
         for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
         evm=evm.endpoint(exchange),
+        batch=batch.endpoint,
         keep=retention.keep,
     )
     with opened_store() as store:

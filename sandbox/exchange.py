@@ -22,6 +22,7 @@ from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.http.connections import Connections
 from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
+from liqtruth.sandbox.hyperliquid.batches import PLACE, Batches
 from liqtruth.sandbox.hyperliquid.evm import EvmEndpoint, EvmNode
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
@@ -73,6 +74,7 @@ class SandboxServer:
     socket_idle_s: float = 60.0
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
     evm_node: EvmNode = field(default_factory=EvmNode)
+    batches: Batches = field(default_factory=Batches)
 
     def __post_init__(self) -> None:
         self._budget = WeightBudget(self.weight_per_minute)
@@ -80,7 +82,7 @@ class SandboxServer:
         self._live = Live(self.market)
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
-        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms))
+        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms), self.batches)
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)
@@ -176,6 +178,11 @@ class SandboxServer:
         return f"{self.base_url}{EVM}"
 
     @property
+    def batch_url(self) -> str:
+        """A provider's batches by JSON-RPC, where they are served; with `/info` after it as the info endpoint's."""
+        return f"{self.base_url}{PLACE}"
+
+    @property
     def binance_url(self) -> str:
         """Requests go to `{binance_url}/fapi/...` and `{binance_url}/futures/data/...`."""
         return self.base_url
@@ -239,13 +246,15 @@ class SandboxServer:
             return self._answer_info(request.method, await request.read())
         if request.path == EVM:
             return self._answer_evm(await request.read())
+        if request.path.startswith(PLACE):
+            return self._answer_batch(request, await request.read())
         if request.path in STATS:
             return self._answer_stats(request.path)
         return self._answer_venue(request.path, dict(request.query))
 
     async def _spoiled(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse | None:
         """What a centralised venue gets wrong; Hyperliquid's faults are `faults` alone."""
-        if request.path in ("/info", EVM, *STATS):
+        if request.path in ("/info", EVM, *STATS) or request.path.startswith(PLACE):
             return None
         return await self.misbehaviour.answer(request, body, SERVER_NAME)
 
@@ -281,6 +290,17 @@ class SandboxServer:
         except NOT_DECODED:
             return 400, b"Failed to parse the request body as JSON"
         return 200, msgspec.json.encode(self._evm.answer(body))
+
+    def _answer_batch(self, request: web.BaseRequest, raw: bytes) -> tuple[int, bytes]:
+        """A provider's batches, at no weight of the exchange's."""
+        self.requests[PLACE] += 1
+        try:
+            body = msgspec.json.decode(raw, type=dict[str, Any])
+        except NOT_DECODED:
+            return 400, b"Failed to parse the request body as JSON"
+        key = request.headers.get("Authorization", "")
+        status, answer = self.batches.respond(request.path, body, key, self._info.book.clearinghouse)
+        return status, msgspec.json.encode(answer)
 
     def _answer_stats(self, path: str) -> tuple[int, bytes]:
         """What stats-data serves on a host of its own, with no weight."""

@@ -45,6 +45,10 @@ class Settings(BaseSettings):
     request_timeout_s: float = Field(default=10.0, gt=0, le=3600)
     coinglass_key: SecretStr | None = None
     coinank_key: SecretStr | None = None
+    batch_key: SecretStr | None = None
+    alchemy_key: SecretStr | None = None
+    goldrush_key: SecretStr | None = None
+    hydromancer_key: SecretStr | None = None
 
     def __init__(self, **values: Any) -> None:
         try:

@@ -156,7 +156,10 @@ class InfoClient:
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
         """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
-        raw = await self.post("clearinghouseState", user=address, dex=dex)
+        return await self.read_state(await self.post("clearinghouseState", user=address, dex=dex), address)
+
+    async def read_state(self, raw: bytes, address: str) -> ClearinghouseState:
+        """A state as it was sent, for `address`; raises `AnswerMalformed` for one that is none of now."""
         with _of_an_endpoint():
             state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):

@@ -21,6 +21,8 @@ from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_book import read_addresses
 from liqtruth.indexer.evm.sized import RECENT, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
+from liqtruth.indexer.info.ahead import reading_ahead
+from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
@@ -64,6 +66,7 @@ async def sweep(
     mode_max_age_s: float = MODE_MAX_AGE_S,
     sight: Sight | None = None,
     evm: EvmEndpoint | None = None,
+    batch: BatchEndpoint | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -71,7 +74,8 @@ async def sweep(
     sweep of the same list, dexes and endpoint unless `restart`. `on_progress` gets the number of accounts done. A
     standard account is taken to be one for `mode_max_age_s` after its spot state showed it. Raises `SourceUnreachable`
     (what was read stays), and `BadInput` for an unknown dex. A dex that fails for everyone is left out, and reported.
-    Where `evm` is given they are sized by it first, and read largest first.
+    Where `evm` is given they are sized by it first, and read largest first. States of many accounts come in one request
+    through `batch`, or where the endpoint itself answers that (`indexer.info.ahead`).
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -109,7 +113,8 @@ async def sweep(
         sized = None if evm is None or not left else await size_first(store, left, evm, client, names)
         if sized is not None:
             left = await _by_size(store, left, client, names)
-        broken = await _read_all(crawl, left)
+        async with reading_ahead(store, client, batch, left, len(names)) as crawl.ahead:
+            broken = await _read_all(crawl, left)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
@@ -118,6 +123,7 @@ async def sweep(
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
     report = _report(done, crawl, budget, resumed, time.monotonic() - started_s, broken)
+    report = replace(report, ahead=crawl.described_ahead())
     if sized is not None:
         report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()

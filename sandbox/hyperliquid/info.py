@@ -1,10 +1,10 @@
 """Hyperliquid's `POST /info` over a synthetic market: request body in, JSON out, no network here.
 
-Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable. Markets: meta, allPerpMetas,
-metaAndAssetCtxs, allMids, l2Book, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who
-is who: userRole, subAccounts, subAccounts2, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything
-else is refused with 422, as the exchange does. The rate limit is the documented weight per request type in a rolling
-minute.
+Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable, and batchClearinghouseStates where
+that is switched on. Markets: meta, allPerpMetas, metaAndAssetCtxs, allMids, l2Book, perpDexs, spotMeta, candleSnapshot,
+fundingHistory, recentTrades, exchangeStatus. Who is who: userRole, subAccounts, subAccounts2, vaultDetails,
+vaultSummaries. Fills: userFills, userFillsByTime. Everything else is refused with 422, as the exchange does. The rate
+limit is the documented weight per request type in a rolling minute.
 """
 
 from collections import deque
@@ -23,6 +23,7 @@ from liqtruth.sandbox.hyperliquid.accounts import (
     listing,
     margin_table,
 )
+from liqtruth.sandbox.hyperliquid.batches import BY_INFO, Batches
 from liqtruth.sandbox.hyperliquid.directory import Directory
 from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
 from liqtruth.sandbox.hyperliquid.orders import DIGITS, l2_book
@@ -44,11 +45,15 @@ DEFAULT_WEIGHT: Final = 20
 ITEMS_PER_WEIGHT: Final = {
     "recentTrades": 20, "fundingHistory": 20, "userFills": 20, "userFillsByTime": 20, "candleSnapshot": 60,
 }  # fmt: skip
+ASSUMED_PER_ITEM: Final = {BY_INFO: 2}
+"""Nobody documents it: as of so many single requests."""
 WINDOW_S: Final = 60.0
 
 
 def weight_of(request_type: str, items: int) -> int:
     """Weight of an answered request; `items` is how many rows it returned."""
+    if request_type in ASSUMED_PER_ITEM:
+        return max(DEFAULT_WEIGHT, ASSUMED_PER_ITEM[request_type] * items)
     base = 2 if request_type in LIGHT else HEAVY.get(request_type, DEFAULT_WEIGHT)
     per = ITEMS_PER_WEIGHT.get(request_type)
     return base if per is None else base + items // per
@@ -85,6 +90,7 @@ class InfoEndpoint:
 
     market: Market
     now_ms: Callable[[], int] | None = None
+    batches: Batches = field(default_factory=Batches)
     book: AccountBook = field(init=False)
     record: Record = field(init=False)
 
@@ -93,6 +99,7 @@ class InfoEndpoint:
         self.record = Record(self.market, self.market.hyperliquid)
         self._handlers: dict[str, Callable[[Body], Json]] = {
             "clearinghouseState": lambda body: self.book.clearinghouse(_user(body), self._dex(body)),
+            BY_INFO: self._batch,
             "spotClearinghouseState": lambda body: self.book.spot(_user(body)),
             "userAbstraction": lambda body: self.book.abstraction(_user(body)),
             "meta": lambda body: self.meta(self._dex(body)),
@@ -118,7 +125,7 @@ class InfoEndpoint:
 
     def at(self, market: Market) -> "InfoEndpoint":
         """The same endpoint at another moment of the same market."""
-        later = InfoEndpoint(market, self.now_ms)
+        later = InfoEndpoint(market, self.now_ms, self.batches)
         later.record = Record.following(self.record, market, market.hyperliquid)
         if "roles" in self.__dict__:
             later.__dict__["roles"] = self.roles
@@ -175,6 +182,17 @@ class InfoEndpoint:
             "marginTables": [[table, margin_table(table)] for table in tiered],
             "collateralToken": USDC,
         }
+
+    def _batch(self, body: Body) -> Json:
+        dex = self._dex(body)
+        states = (
+            self.batches.listed(body.get("users"), dex, self.book.clearinghouse)
+            if self.batches.public
+            else None
+        )
+        if states is None:
+            raise Unprocessable("Failed to deserialize the JSON body into the target type")
+        return states
 
     def _meta_and_contexts(self, body: Body) -> Json:
         dex = self._dex(body)
@@ -301,4 +319,4 @@ def _integer(body: Body, name: str, default: int) -> int:
 
 def items_of(request_type: str, answer: Json) -> int:
     """Rows that count toward the weight."""
-    return len(answer) if request_type in ITEMS_PER_WEIGHT else 0
+    return len(answer) if request_type in ITEMS_PER_WEIGHT or request_type in ASSUMED_PER_ITEM else 0
