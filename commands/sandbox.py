@@ -115,6 +115,10 @@ def announce(server: Any) -> None:
     say(f"  HyperEVM:    {server.evm_url}    try: liqtruth index size --base-url {server.base_url}")
     if server.batches.provider:
         say(f"  batches:     {server.batch_url}   try: liqtruth index sweep --batch-url {server.batch_url}")
+    say(
+        f"  providers:   {server.provider_url('goldrush')}   try: LIQTRUTH_GOLDRUSH_KEY=any liqtruth index liquidations"
+        f" --provider goldrush --provider-url {server.provider_url('goldrush')} --base-url {server.base_url}"
+    )
     venues = ",".join(server.venue_urls) or "none"
     say(f"  all of it:   try: liqtruth check BTC --base-url {server.base_url} --venue {venues}")
     for name, url in server.venue_urls.items():

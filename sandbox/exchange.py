@@ -25,6 +25,7 @@ from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
 from liqtruth.sandbox.hyperliquid.batches import PLACE, Batches
 from liqtruth.sandbox.hyperliquid.evm import EvmEndpoint, EvmNode
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
+from liqtruth.sandbox.hyperliquid.provider_streams import ProviderStreams, provider_at
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
 from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
@@ -82,7 +83,10 @@ class SandboxServer:
         self._live = Live(self.market)
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
-        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms), self.batches)
+        self.provider_streams = ProviderStreams(lambda: self.faults)
+        self._info = InfoEndpoint(
+            self.market, lambda: int(self._now_ms), self.batches, self.provider_streams.form
+        )
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)
@@ -152,7 +156,8 @@ class SandboxServer:
         self._info = self._info.at(self.market)
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.at(self.market) for name, api in self._apis.items()}
-        self.sockets.publish(self.market, range(traded, self.market.trades.size))
+        for sockets in (self.sockets, self.provider_streams):
+            sockets.publish(self.market, range(traded, self.market.trades.size))
         for name, stream in self.streams.items():
             if stream.sessions:
                 stream.publish(forced_orders(self.market, name, before.point))
@@ -181,6 +186,10 @@ class SandboxServer:
     def batch_url(self) -> str:
         """A provider's batches by JSON-RPC, where they are served; with `/info` after it as the info endpoint's."""
         return f"{self.base_url}{PLACE}"
+
+    def provider_url(self, name: str) -> str:
+        """Where that provider's stream of fills is: alchemy, goldrush or hydromancer."""
+        return f"{self.base_url}/{name}"
 
     @property
     def binance_url(self) -> str:
@@ -218,7 +227,7 @@ class SandboxServer:
         if sockets is not None and self.faults.turns_away():
             return response(307, b"", {"Location": self.faults.redirect_to})
         if sockets is not None:
-            if sockets is not self.sockets and self.misbehaviour.meets_a_redirect():
+            if sockets in self.streams.values() and self.misbehaviour.meets_a_redirect():
                 return moved(request, SERVER_NAME)
             return await sockets.handle(request, {"Server": SERVER_NAME})
         if self.faults.delay_s > 0:
@@ -238,6 +247,8 @@ class SandboxServer:
         """Where a request for a socket belongs."""
         if request.path == "/ws":
             return self.sockets
+        if provider_at(request.path) is not None:
+            return self.provider_streams
         is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         return self.streams.get(venue_at(request.path) or "") if is_upgrade else None
 

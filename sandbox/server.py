@@ -52,7 +52,7 @@ async def serving(
             async with _keeping_time(server):
                 yield server
         finally:
-            for sockets in (server.sockets, *server.streams.values()):
+            for sockets in (server.sockets, server.provider_streams, *server.streams.values()):
                 await sockets.close()
 
 

@@ -61,6 +61,17 @@ def trade_id(market: Market, row: int) -> int:
 
 
 @dataclass
+class FillForm:
+    """What of a fill's fields is there; may be changed while a server runs. `unnamed` leaves `liquidatedUser` out of
+    the fills of whoever is liquidated (`own`), of the counterparties (`other`), or of `both`."""
+
+    unnamed: str = ""
+
+    def names(self, is_own: bool) -> bool:
+        return self.unnamed not in (("own" if is_own else "other"), "both")
+
+
+@dataclass
 class _Holding:
     """Lots and cost of one coin while fills are replayed; cost is in micro-dollars, negative for shorts."""
 
@@ -78,17 +89,24 @@ class _Holding:
         return sign * closed * px - freed
 
 
-def newest_fills(market: Market, row: int) -> list[Json]:
+def newest_fills(market: Market, row: int, form: FillForm | None = None) -> list[Json]:
     """At most a page, newest first."""
-    return _fills(market, row, 0, market.as_of_ms)[-PAGE:][::-1]
+    return _fills(market, row, 0, market.as_of_ms, form or FillForm())[-PAGE:][::-1]
 
 
-def fills_by_time(market: Market, row: int, start_ms: int, end_ms: int) -> list[Json]:
+def fills_by_time(market: Market, row: int, start_ms: int, end_ms: int, form: FillForm) -> list[Json]:
     """Oldest first from `start_ms`, at most a page; only the newest ten thousand of an account are kept."""
-    return _fills(market, row, start_ms, end_ms)[:PAGE]
+    return _fills(market, row, start_ms, end_ms, form)[:PAGE]
 
 
-def _fills(market: Market, account: int, start_ms: int, end_ms: int) -> list[Json]:
+def fill_of(market: Market, account: int, row: int, form: FillForm) -> Json:
+    """One side of the trade, no other one replayed: nothing was held before, but by the account that is liquidated."""
+    trades = market.trades
+    lots = int(trades.lots[row]) * (1 if trades.buyer[row] == account else -1)
+    return _fill(market, account, row, lots, -lots if trades.liquidated[row] == account else 0, 0, form)
+
+
+def _fills(market: Market, account: int, start_ms: int, end_ms: int, form: FillForm) -> list[Json]:
     trades = market.trades
     rows = np.flatnonzero((trades.buyer == account) | (trades.seller == account))
     times = market.path.times_ms[trades.point[rows]]
@@ -102,11 +120,13 @@ def _fills(market: Market, account: int, start_ms: int, end_ms: int) -> list[Jso
         before = holdings[coin].lots
         profit = holdings[coin].take(lots, px)
         if shown:
-            written.append(_fill(market, account, row, lots, before, profit))
+            written.append(_fill(market, account, row, lots, before, profit, form))
     return written
 
 
-def _fill(market: Market, account: int, row: int, lots: int, before: int, profit: int) -> Json:
+def _fill(
+    market: Market, account: int, row: int, lots: int, before: int, profit: int, form: FillForm
+) -> Json:
     trades, asset = market.trades, market.spec.assets[market.trades.coin[row]]
     forced, px_text = int(trades.liquidated[row]), from_units(int(trades.px[row]), 6 - asset.sz_decimals)
     fill: Json = {
@@ -124,12 +144,14 @@ def _fill(market: Market, account: int, row: int, lots: int, before: int, profit
         "fee": from_units(_fee(market, account, row), 6),
         "tid": trade_id(market, row),
         "feeToken": "USDC",
+        "feeTrialEscrow": "0.0",
         "twapId": None,
     }
     if forced >= 0:
         method = "backstop" if trades.backstop[row] else "market"
         user = market.addresses[forced]
-        fill["liquidation"] = {"liquidatedUser": user, "markPx": px_text, "method": method}
+        named = {"liquidatedUser": user} if form.names(forced == account) else {}
+        fill["liquidation"] = {**named, "markPx": px_text, "method": method}
     return fill
 
 

@@ -25,7 +25,7 @@ from liqtruth.sandbox.hyperliquid.accounts import (
 )
 from liqtruth.sandbox.hyperliquid.batches import BY_INFO, Batches
 from liqtruth.sandbox.hyperliquid.directory import Directory
-from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
+from liqtruth.sandbox.hyperliquid.fills import FillForm, fills_by_time, newest_fills, recent_trades
 from liqtruth.sandbox.hyperliquid.orders import DIGITS, l2_book
 from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
@@ -91,6 +91,7 @@ class InfoEndpoint:
     market: Market
     now_ms: Callable[[], int] | None = None
     batches: Batches = field(default_factory=Batches)
+    fill_form: FillForm = field(default_factory=FillForm)
     book: AccountBook = field(init=False)
     record: Record = field(init=False)
 
@@ -125,7 +126,7 @@ class InfoEndpoint:
 
     def at(self, market: Market) -> "InfoEndpoint":
         """The same endpoint at another moment of the same market."""
-        later = InfoEndpoint(market, self.now_ms, self.batches)
+        later = InfoEndpoint(market, self.now_ms, self.batches, self.fill_form)
         later.record = Record.following(self.record, market, market.hyperliquid)
         if "roles" in self.__dict__:
             later.__dict__["roles"] = self.roles
@@ -233,14 +234,14 @@ class InfoEndpoint:
 
     def _newest_fills(self, body: Body) -> Json:
         row = self.book.row_of.get(_user(body))
-        return [] if row is None else newest_fills(self.market, row)
+        return [] if row is None else newest_fills(self.market, row, self.fill_form)
 
     def _fills_by_time(self, body: Body) -> Json:
         if "startTime" not in body:
             raise Unprocessable("userFillsByTime needs startTime")
         row = self.book.row_of.get(_user(body))
         start, end = _integer(body, "startTime", 0), _integer(body, "endTime", self.market.as_of_ms)
-        return [] if row is None else fills_by_time(self.market, row, start, end)
+        return [] if row is None else fills_by_time(self.market, row, start, end, self.fill_form)
 
     def _perp_dexs(self) -> Json:
         names = [asset.name for _, asset in self._on(BUILDER_DEX)]
