@@ -25,6 +25,7 @@ from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
 from liqtruth.sandbox.hyperliquid.batches import PLACE, Batches
 from liqtruth.sandbox.hyperliquid.evm import EvmEndpoint, EvmNode
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.hyperliquid.provider_streams import ProviderStreams, provider_at
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
@@ -76,6 +77,7 @@ class SandboxServer:
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
     evm_node: EvmNode = field(default_factory=EvmNode)
     batches: Batches = field(default_factory=Batches)
+    protocol: ProtocolParts = field(default_factory=ProtocolParts)
 
     def __post_init__(self) -> None:
         self._budget = WeightBudget(self.weight_per_minute)
@@ -83,10 +85,8 @@ class SandboxServer:
         self._live = Live(self.market)
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
-        self.provider_streams = ProviderStreams(lambda: self.faults)
-        self._info = InfoEndpoint(
-            self.market, lambda: int(self._now_ms), self.batches, self.provider_streams.form
-        )
+        self.provider_streams = ProviderStreams(lambda: self.faults, self.protocol)
+        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms), self.batches, self.protocol)
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)

@@ -9,6 +9,7 @@ from liqtruth.indexer.info.ahead import difference
 from liqtruth.indexer.info.batch_forms import PUBLIC, states_of
 from liqtruth.indexer.info.budget import RequestRefused
 from liqtruth.indexer.info.client import MAIN
+from liqtruth.storage.files.coin_names import is_outcome
 
 COLLATERAL: Final = {
     MAIN: 0, "xyz": 0, "abcd": 0, "para": 0, "mkts": 0, "flx": 360, "km": 360, "vntl": 360, "hyna": 235, "cash": 268,
@@ -69,7 +70,7 @@ async def collateral(evidence: Evidence) -> Seen:
 
 async def no_outcomes(evidence: Evidence) -> Seen:
     names = [asset.name for answer in evidence.markets.values() for asset in answer.meta.universe]
-    wrong = [name for name in names if name.startswith(("#", "+"))]
+    wrong = [name for name in names if is_outcome(name)]
     return Seen.all_of(len(names) - len(wrong), len(names), "listed perps", ", ".join(wrong[:3]))
 
 

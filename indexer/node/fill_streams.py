@@ -106,6 +106,15 @@ def stream_named(name: str) -> FillStream:
     return STREAMS[name.lower()]
 
 
+def keys_set(settings: Settings) -> dict[str, str]:
+    """The keys that the environment has, by provider."""
+    return {
+        name: stream.key(settings)
+        for name, stream in STREAMS.items()
+        if getattr(settings, f"{name}_key") is not None
+    }
+
+
 @dataclass
 class Pushed:
     """What one message was: `liquidations` (address and fill) out of `fills` of them; `acknowledged` where it was the

@@ -18,7 +18,8 @@ from aiohttp import web
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.http.connections import Connections, Session
 from liqtruth.sandbox.http.faults import Faults
-from liqtruth.sandbox.hyperliquid.fills import FillForm, fill_of
+from liqtruth.sandbox.hyperliquid.fills import fill_of
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.market.market import Market
 
 Json = dict[str, Any]
@@ -37,10 +38,12 @@ def provider_at(path: str) -> str | None:
 class ProviderStreams(Connections):
     """All connections of all providers; with `key` empty anyone may listen."""
 
-    def __init__(self, faults: Callable[[], Faults], idle_s: float | None = None) -> None:
+    def __init__(
+        self, faults: Callable[[], Faults], protocol: ProtocolParts, idle_s: float | None = None
+    ) -> None:
         super().__init__(faults, idle_s)
         self.key = ""
-        self.form = FillForm()
+        self.protocol = protocol
 
     async def handle(self, request: web.BaseRequest, headers: dict[str, str]) -> web.StreamResponse:
         if self.key and _key_of(request) != self.key:
@@ -88,7 +91,7 @@ class ProviderStreams(Connections):
         for row in rows:
             for account in (int(trades.buyer[row]), int(trades.seller[row])):
                 if name != GOLDRUSH or account != trades.liquidated[row]:
-                    yield [market.addresses[account], fill_of(market, account, row, self.form)]
+                    yield [market.addresses[account], fill_of(market, account, row, self.protocol)]
 
 
 def _messages(name: str, pairs: list[list[Any]], most: int = 50) -> Iterable[Json]:

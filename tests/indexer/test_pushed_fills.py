@@ -5,6 +5,7 @@ import json
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,8 @@ from test_public_fills import stored
 from liqtruth.compare.observed.coverage import partly_seen, reported_share, spans_observed
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, LeftOut, PartlyRead
+from liqtruth.indexer.doctor import provider_checks
+from liqtruth.indexer.doctor.claims import Seen
 from liqtruth.indexer.node import pushed_fills
 from liqtruth.indexer.node.fill_streams import STREAMS, StreamRefused, pushed, stream_named
 from liqtruth.indexer.node.fills import Found, named_by_either, unnamed
@@ -217,6 +220,25 @@ def test_what_cannot_be_read_costs_itself_only(store: Store, live: SandboxServer
     assert report.left_out.total > 0
     with pytest.raises(PartlyRead):
         report.raise_if_partly()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_doctor_looks_at_those_whose_key_is_set(
+    live: SandboxServer, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(provider_checks, "PATIENCE_S", 1.0)
+
+    def looked(**evidence: Any) -> Seen:
+        given: Any = SimpleNamespace(
+            **{"provider_keys": {}, "provider_url": live.provider_url(name), **evidence}
+        )
+        return asyncio.run(provider_checks.answered(STREAMS[name], given))
+
+    assert looked().verdict == "not_seen"
+    assert looked(provider_keys={name: KEY}).verdict == "holds"
+    refused = looked(provider_keys={name: "another-" + KEY})
+    assert refused.verdict == "differs"
+    assert KEY not in refused.words
 
 
 # ------------------------------------------------------------------------------------------ one message
