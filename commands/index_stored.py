@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.index import index_app
+from liqtruth.commands.index_events import index_app
 from liqtruth.commands.options import (
     At,
     BaseUrl,

@@ -57,11 +57,19 @@ def sandbox_serve(
             help="Answer for many accounts at once: public (the info endpoint), provider (at /hypercore), or both."
         ),
     ] = "",
+    newest: Annotated[
+        bool,
+        typer.Option(
+            "--newest",
+            help="Show what the protocol has of late: outcome markets, USDH, unlisted margin tables.",
+        ),
+    ] = False,
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from liqtruth.sandbox import truth
     from liqtruth.sandbox.http.connections import check_free
     from liqtruth.sandbox.hyperliquid.batches import Batches
+    from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
     from liqtruth.sandbox.server import serve_forever
 
     listed = tuple(name.strip() for name in venues.split(",") if name.strip())
@@ -80,7 +88,16 @@ def sandbox_serve(
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
     speed = live_speed if live_hours else None
     limit = weight_per_minute or None
-    serve_forever(market, HOST, port, limit, on_ready=announce, live_speed=speed, batches=batches)
+    serve_forever(
+        market,
+        HOST,
+        port,
+        limit,
+        on_ready=announce,
+        live_speed=speed,
+        batches=batches,
+        protocol=ProtocolParts.newest() if newest else None,
+    )
 
 
 def simulated(past_days: Sequence[int] = (), begins: str = "", **spec: Any) -> Any:

@@ -18,6 +18,7 @@ from liqtruth.sandbox.exchange import SandboxServer
 from liqtruth.sandbox.http.connections import listening
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.hyperliquid.batches import Batches
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.market.market import Market
 
 __all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]
@@ -34,6 +35,7 @@ async def serving(
     live_speed: float | None = None,
     socket_idle_s: float = 60.0,
     batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> AsyncIterator[SandboxServer]:
     """Serve inside the running event loop; port 0 takes a free one; a socket whose client sends nothing for
     `socket_idle_s` is closed."""
@@ -45,6 +47,7 @@ async def serving(
         live_speed=live_speed,
         socket_idle_s=socket_idle_s,
         batches=batches or Batches(),
+        protocol=protocol or ProtocolParts(),
     )
     server.loop = asyncio.get_running_loop()
     async with listening(web.Server(server.handle, access_log=None), host, port) as server.port:
@@ -79,6 +82,7 @@ def serving_in_thread(
     live_speed: float | None = None,
     socket_idle_s: float = 60.0,
     batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> Iterator[SandboxServer]:
     """Serve from a thread of its own, for callers that block."""
     started: list[SandboxServer] = []
@@ -94,6 +98,7 @@ def serving_in_thread(
             "live_speed": live_speed,
             "socket_idle_s": socket_idle_s,
             "batches": batches,
+            "protocol": protocol,
         }
         async with serving(market, host=host, port=port, **settings) as server:
             started.append(server)
@@ -132,9 +137,12 @@ def serve_forever(
     on_ready: Callable[[SandboxServer], None] | None = None,
     live_speed: float | None = None,
     batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; prints nothing, `on_ready` is called when requests are taken."""
-    asyncio.run(_until_signalled(market, host, port, weight_per_minute, on_ready, live_speed, batches))
+    asyncio.run(
+        _until_signalled(market, host, port, weight_per_minute, on_ready, live_speed, batches, protocol)
+    )
 
 
 async def _until_signalled(
@@ -145,6 +153,7 @@ async def _until_signalled(
     on_ready: Callable[[SandboxServer], None] | None,
     live_speed: float | None,
     batches: Batches | None,
+    protocol: ProtocolParts | None,
 ) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
@@ -154,6 +163,7 @@ async def _until_signalled(
         "weight_per_minute": weight_per_minute,
         "live_speed": live_speed,
         "batches": batches,
+        "protocol": protocol,
     }
     async with serving(market, host=host, port=port, **settings) as server:
         if on_ready is not None:

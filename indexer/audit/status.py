@@ -10,7 +10,7 @@ import polars as pl
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import address_book
-from liqtruth.indexer.info.batch_doors import Answered, remembered
+from liqtruth.indexer.info.batch_memory import Answered, remembered
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings

@@ -11,13 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, NamedTuple, Protocol
 
-import msgspec
 from pydantic import SecretStr
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.info.batch_forms import PUBLIC, BatchForm, form_of, states_of
+from liqtruth.indexer.info.batch_memory import Answered, remember
 from liqtruth.indexer.info.budget import (
     TOO_MANY,
     Budget,
@@ -37,8 +35,6 @@ USUAL_PER_MINUTE: Final = 60
 """Requests to a provider; plans differ, so this is below all that are documented."""
 WORTH_ASKING: Final = 200
 """So many states or more to read, before the public door is asked for a weight of about ten of them."""
-FILE: Final = "batch.json"
-LONGEST_FILE: Final = 2**20
 LARGEST_ANSWER: Final = 256 * 2**20
 """Of a provider: a thousand accounts of hundreds of positions."""
 BATCH_TIMEOUT_S: Final = 30.0
@@ -153,23 +149,6 @@ def endpoint_of(
     return BatchEndpoint(url, requests_per_minute, key)
 
 
-# ------------------------------------------------------------------------------------ what is remembered
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """Whether an info endpoint answered a batch when it was asked, and what it said where it did not."""
-
-    answered: bool
-    at: datetime
-    reason: str = ""
-
-    def describe(self, host: str) -> str:
-        """A line for people."""
-        word = "answered" if self.answered else "did not answer"
-        why = f" ({self.reason})" if self.reason else ""
-        return f"{host} {word} {PUBLIC.method} on {self.at:%Y-%m-%d %H:%M} UTC{why}"
-
-
 async def public_door(store: Store, client: InfoClient, users: Sequence[str]) -> PublicDoor | None:
     """The endpoint's own door where it answers for two of `users`; null, without a word, where it does not.
 
@@ -182,22 +161,8 @@ async def public_door(store: Store, client: InfoClient, users: Sequence[str]) ->
         if error.retryable:
             return None
         answered, reason = False, str(error)
-    _remember(store, client.shown_url, Answered(answered, datetime.now(UTC), reason))
+    remember(store, client.shown_url, Answered(answered, datetime.now(UTC), reason))
     return door if answered else None
-
-
-def remembered(store: Store) -> dict[str, Answered]:
-    """What each endpoint said last, by its address as it may be shown."""
-    try:
-        with (store.settings.data_dir / FILE).open("rb") as file:
-            return msgspec.json.decode(file.read(LONGEST_FILE), type=dict[str, Answered])
-    except (OSError, *NOT_DECODED):
-        return {}
-
-
-def _remember(store: Store, host: str, answered: Answered) -> None:
-    known = {**remembered(store), host: answered}
-    write_atomically(store.settings.data_dir / FILE, msgspec.json.format(msgspec.json.encode(known)))
 
 
 @dataclass

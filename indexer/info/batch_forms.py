@@ -19,8 +19,8 @@ Alchemy's, whose preview states none.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import urlsplit
 
-import httpx
 import msgspec
 
 from liqtruth.heatmap.files import NOT_DECODED
@@ -65,9 +65,10 @@ PROVIDERS: Final = (
 
 def form_of(url: str) -> BatchForm:
     """That of a provider by its host; of anyone else an info endpoint's where the path ends in it, else JSON-RPC."""
-    address = httpx.URL(url)
+    address = urlsplit(url)
+    host = address.hostname or ""
     for form in PROVIDERS:
-        if address.host == form.host or address.host.endswith(f".{form.host}"):
+        if host == form.host or host.endswith(f".{form.host}"):
             return form
     by_rpc = not address.path.rstrip("/").endswith("/info")
     return BatchForm("provider", RPC_METHOD if by_rpc else INFO_METHOD, by_rpc=by_rpc)

@@ -17,7 +17,6 @@ import numpy as np
 
 from liqtruth.sandbox.hyperliquid.accounts import (
     SPOT_META,
-    USDC,
     AccountBook,
     builder_dex,
     listing,
@@ -27,7 +26,7 @@ from liqtruth.sandbox.hyperliquid.batches import BY_INFO, Batches
 from liqtruth.sandbox.hyperliquid.directory import Directory
 from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
 from liqtruth.sandbox.hyperliquid.orders import DIGITS, l2_book
-from liqtruth.sandbox.hyperliquid.protocol import OUTCOMES, ProtocolParts
+from liqtruth.sandbox.hyperliquid.protocol import OUTCOMES, USDC, ProtocolParts
 from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.roles import Roles, draw_roles

@@ -1,7 +1,7 @@
 """Of the protocol's newer parts, those that a market may show or not: switched on one by one, none by default."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Self
 
 USDC, USDH, HYPE = 0, 360, 150
 NAMES: Final = {USDC: "USDC", USDH: "USDH", 235: "USDE", 268: "USDT0", HYPE: "HYPE"}
@@ -28,6 +28,11 @@ class ProtocolParts:
     lists_tables: bool = True
     disabled: int = 0
     unnamed: str = ""
+
+    @classmethod
+    def newest(cls) -> Self:
+        """Everything of late at once; of a liquidation both sides' fills name the account."""
+        return cls(outcomes=True, collateral_token=USDH, ltv="0.65", lists_tables=False, disabled=1)
 
     def names_liquidated(self, is_own: bool) -> bool:
         return self.unnamed not in (("own" if is_own else "other"), "both")

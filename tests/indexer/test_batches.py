@@ -13,8 +13,9 @@ from pydantic import SecretStr
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.batch_doors import BatchEndpoint, endpoint_of, remembered
+from liqtruth.indexer.info.batch_doors import BatchEndpoint, endpoint_of
 from liqtruth.indexer.info.batch_forms import PUBLIC, form_of, states_of
+from liqtruth.indexer.info.batch_memory import remembered
 from liqtruth.indexer.info.budget import Patience, weight_of
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.largest import Endpoint, read_largest

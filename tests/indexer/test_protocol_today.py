@@ -25,7 +25,7 @@ from liqtruth.indexer.positions.accounts import AccountReading, account_mode
 from liqtruth.indexer.positions.markets import markets_of, stored_tables
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
-from liqtruth.sandbox.hyperliquid.protocol import USDH, ProtocolParts
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
@@ -36,13 +36,7 @@ from tests.conftest import Run
 QUICK = Patience(attempts=2, total_s=20.0, first_wait_s=0.01, pause_s=0.01)
 ACCOUNTS = 150
 """Fewer than are worth asking for batches, and some of every kind."""
-NEWER = {
-    "outcomes": True,
-    "collateral_token": USDH,
-    "ltv": "0.65",
-    "lists_tables": False,
-    "disabled": 2,
-}
+NEWER = {name: value for name, value in vars(ProtocolParts.newest()).items() if name != "unnamed"}
 
 
 @pytest.fixture(scope="module")
