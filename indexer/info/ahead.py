@@ -131,24 +131,26 @@ class Ahead:
         return {} if self.is_closed else found
 
     async def _asked(self, users: Sequence[str], dex: str) -> dict[str, bytes]:
-        """Raw states; a batch that is refused is asked for in halves."""
-        if self.is_closed:
-            return {}
-        self.use.requests += 1
-        try:
-            raw = await self._door.ask(users, dex)
-        except LiqtruthError as error:
-            if error.retryable:
-                self._fail(error)
-                return {}
-            if len(users) <= FEWEST or isinstance(error, KeyRefused):
-                self._close(str(error))
-                return {}
-            half = max(len(users) // 2, FEWEST)
-            self._size = min(self._size, half)
-            return {**await self._asked(users[:half], dex), **await self._asked(users[half:], dex)}
-        self._failures = 0
-        return raw
+        """Raw states; once a request is refused this one and the next ones are for half as many."""
+        found: dict[str, bytes] = {}
+        rest = list(users)
+        while rest and not self.is_closed:
+            part = rest[: self._size]
+            self.use.requests += 1
+            try:
+                found |= await self._door.ask(part, dex)
+            except LiqtruthError as error:
+                if error.retryable:
+                    self._fail(error)
+                    break
+                if len(part) <= FEWEST or isinstance(error, KeyRefused):
+                    self._close(str(error))
+                    break
+                self._size = min(self._size, max(len(part) // 2, FEWEST))
+            else:
+                self._failures = 0
+                rest = rest[len(part) :]
+        return found
 
     def _fail(self, error: LiqtruthError) -> None:
         self._failures += 1

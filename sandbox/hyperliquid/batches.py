@@ -2,7 +2,8 @@
 
 Off unless asked for, as on the exchange, which documents none: then the request is refused with 422. The public answer
 is a list parallel to the users. A provider answers at `/hypercore` by JSON-RPC, states with their owners beside those
-that failed, and at `/hypercore/info` as the public endpoint does; it asks for a bearer key where one is set.
+that failed, and at `/hypercore/info` as the public endpoint does; it asks for a key where one is set, as a bearer's or
+in the path.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -62,9 +63,9 @@ class Batches:
             return 404, None
         if self.down:
             return 503, None
-        if self.key and key != f"Bearer {self.key}":
+        if self.key and key != f"Bearer {self.key}" and self.key not in path.split("/"):
             return 401, {"error": "unauthorised", "given": key}
-        by_rpc = path == PLACE
+        by_rpc = not path.endswith("/info")
         asked = body.get("params") if by_rpc else body
         if body.get("method" if by_rpc else "type") != (BY_RPC if by_rpc else BY_INFO):
             return 422, None

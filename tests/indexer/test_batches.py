@@ -172,6 +172,8 @@ def test_a_door_that_takes_fewer_is_asked_for_fewer(
     report = swept(store, server, batch=provider(server))
     assert known(store).equals(one_by_one)
     assert server.requests[SINGLE] <= 8 * len(DEXES)
+    refused = 4 + len(DEXES)  # 240, 120, 60, and none of the other dex where the first one showed it
+    assert server.requests[PLACE] <= len(DEXES) * -(-len(some(server)) // 30) + refused
     assert "not used" not in lines(report)
 
 
@@ -197,11 +199,13 @@ def test_a_public_door_that_answers_for_others_is_given_up(
     assert "differ from clearinghouseState" in lines(report)
 
 
+@pytest.mark.parametrize("path", ["", "/{key}", "/{key}/info"])
 def test_the_key_goes_into_a_header_or_its_place_and_nowhere_else(
-    store: Store, server: SandboxServer, one_by_one: pl.DataFrame
+    store: Store, server: SandboxServer, one_by_one: pl.DataFrame, path: str
 ) -> None:
     server.batches.provider, server.batches.key = True, KEY
-    report = swept(store, server, batch=provider(server, key=KEY))
+    report = swept(store, server, batch=provider(server, path, key=KEY))
+    assert "not used" not in lines(report)
     assert known(store).equals(one_by_one)
     files = [path for path in store.settings.data_dir.rglob("*") if path.is_file()]
     assert not [path for path in files if KEY.encode() in path.read_bytes()]
