@@ -15,6 +15,8 @@ from liqtruth.commands.options import Coins, Days, Range, length_option, opened_
 from liqtruth.commands.output import deliver
 from liqtruth.commands.reading_options import (
     AddressFiles,
+    Batch,
+    BatchOptions,
     Concurrency,
     Evm,
     EvmOptions,
@@ -44,6 +46,7 @@ def check(
     coins: Coins,
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     out: PageOut,
     given: MapFiles,
     picture: Picture,
@@ -109,7 +112,7 @@ def check(
     )
     with on_signal() as stop:
         with opened_store() as store:
-            asked = (exchange, stats_url, concurrency, evm)
+            asked = (exchange, stats_url, concurrency, evm, batch)
             failed = [] if offline else read_first(store, plan, stop, *asked)
             checked, missing = [], list[MissingData]()
             for coin in plan.coins:
@@ -136,11 +139,12 @@ def read_first(
     stats_url: str | None,
     concurrency: int,
     evm: EvmOptions,
+    batch: BatchOptions,
 ) -> list[str]:
     """Read what the plan needs, and say what came; why something did not."""
     from liqtruth.compare.gather import gather
 
-    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange))
+    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange), batch.endpoint)
     with watched() as watching:
         gathered = gather(store, plan, endpoint, watching, stop)
     for line in gathered.describe():

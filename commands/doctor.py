@@ -24,10 +24,11 @@ def doctor(
 ) -> None:
     """Look at every claim about the exchange that the program builds on and nobody has verified.
 
-    Three doors are asked once each: the info endpoint (about 700 of weight), the websocket and HyperEVM. A claim that
-    differs is named with what was seen, and the exit code is 1.
+    Three doors are asked once each: the info endpoint (about 700 of weight), the websocket and HyperEVM; and providers
+    whose key is set. A claim that differs is named with what was seen, and the exit code is 1.
     """
     from liqtruth.indexer.doctor.doctor import claims_table, examine, unexamined
+    from liqtruth.indexer.node.fill_streams import keys_set
 
     if not live:
         claims = unexamined()
@@ -48,6 +49,7 @@ def doctor(
                 known.data_dir,
                 known.request_timeout_s,
                 lambda done, of: advance(done / of),
+                provider_keys=keys_set(known),
             )
         )
 

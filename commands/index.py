@@ -11,6 +11,7 @@ from liqtruth.commands.options import Coin, Columns, Dexes, length_option, opene
 from liqtruth.commands.output import progress, show, show_summaries
 from liqtruth.commands.reading_options import (
     AddressFiles,
+    Batch,
     Concurrency,
     Evm,
     Exchange,
@@ -20,7 +21,7 @@ from liqtruth.commands.reading_options import (
 )
 from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import dexes_of, parse_coins, parse_days, split_names
+from liqtruth.commands.values import dexes_of, split_names
 
 index_app = App("Read actual Hyperliquid positions.")
 
@@ -95,6 +96,7 @@ def index_import(
 def index_sweep(
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     out: JsonOut,
     addresses: Annotated[
         Path, typer.Option(help="File with one address a line, or a CSV with an address column.")
@@ -141,6 +143,7 @@ def index_sweep(
                 on_progress=advance,
                 evm=evm.endpoint(exchange),
                 books=LARGEST,
+                batch=batch.endpoint,
             )
         )
     show(report, out)
@@ -215,6 +218,7 @@ def index_coin(
     coin: Coin,
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     out: JsonOut,
     within: Annotated[
         timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
@@ -242,7 +246,8 @@ def index_coin(
 
     from liqtruth.indexer.sweep.one_coin import read_one_coin
 
-    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange, beside=True))
+    through = evm.endpoint(exchange, beside=True)
+    endpoint = exchange.largest_first(stats_url, concurrency, through, batch.endpoint)
     with opened_store() as store, progress("open interest priced", 1.0) as advance:
         report = asyncio.run(
             read_one_coin(
@@ -263,6 +268,7 @@ def index_coin(
 def index_watch(
     exchange: Exchange,
     evm: Evm,
+    batch: Batch,
     log: Log,
     retention: Retention,
     addresses: Annotated[
@@ -295,6 +301,7 @@ def index_watch(
         for_s=log.for_s,
         pace=Pace(book_s=book_every.total_seconds()),
         evm=evm.endpoint(exchange),
+        batch=batch.endpoint,
         keep=retention.keep,
     )
     with opened_store() as store:
@@ -336,80 +343,3 @@ def index_node(
         report = import_state(store, state, known, on_progress=advance, tolerate=tolerate)
     show(report, out)
     report.left_out.raise_any("the rest is stored")
-
-
-@index_app.command("fills")
-def index_fills(
-    out: JsonOut,
-    paths: Annotated[
-        list[Path],
-        typer.Argument(metavar="PATH...", help="node_fills or node_fills_by_block files or folders."),
-    ],
-) -> None:
-    """Read realised liquidations from a node's fills (plain, .gz or .lz4)."""
-    from liqtruth.indexer.node.fills import import_fills
-
-    with opened_store() as store:
-        report = import_fills(store, paths)
-    show(report, out)
-    report.left_out.raise_any("the rest is stored")
-
-
-@index_app.command("liquidations")
-def index_liquidations(
-    exchange: Exchange,
-    out: JsonOut,
-    accounts: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDRESSES",
-            help="Comma separated; default: the exchange's liquidator and what `index find` knows of its vault.",
-        ),
-    ] = None,
-    since: Annotated[
-        timedelta, length_option("--since", help="How far back, e.g. 24h; the exchange keeps 10,000 fills.")
-    ] = "24h",  # type: ignore[assignment]
-) -> None:
-    """Read realised liquidations that the exchange shows to anyone: the fills of who takes positions over.
-
-    What share of all liquidations that is nobody knows: scores by them need --coverage or rank maps only.
-    """
-    import asyncio
-
-    from liqtruth.indexer.discovery.address_lists import check_address
-    from liqtruth.indexer.node.public_fills import read_public, takers
-
-    with opened_store() as store, progress("reading fills", 1.0) as advance:
-        asked = [check_address(one) for one in split_names(accounts or "")] or takers(store)
-        report = asyncio.run(
-            read_public(store, exchange.url, asked, since, exchange.budget, on_progress=advance)
-        )
-    show(report, out)
-    report.raise_if_partly()
-
-
-@index_app.command("candles")
-def index_candles(
-    exchange: Exchange,
-    out: JsonOut,
-    coins: Annotated[
-        str | None, typer.Option(help="Comma separated; default: the 40 largest markets.")
-    ] = None,
-    days: Annotated[
-        Any, typer.Option(parser=parse_days(2, 200), metavar="DAYS", help="How far back: days, or 2w.")
-    ] = "30d",
-) -> None:
-    """Fetch the exchange's hourly candles, which `map joint --move beta` needs."""
-    from liqtruth.indexer.maps.candles import fetch_candles
-
-    with opened_store() as store, progress("fetching candles", 1.0) as advance:
-        report = fetch_candles(
-            store,
-            exchange.url,
-            parse_coins(coins),
-            days,
-            weight_per_minute=exchange.budget,
-            on_progress=advance,
-        )
-    show(report, out)
-    report.raise_if_partly()

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.index import index_app
+from liqtruth.commands.index_events import index_app
 from liqtruth.commands.options import At, Dexes, opened_store, settings
 from liqtruth.commands.output import export_frame, progress, say_lines, show, tell_rows
 from liqtruth.commands.reading_options import BaseUrl, ExchangeOptions, Retention

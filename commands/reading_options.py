@@ -12,6 +12,7 @@ from liqtruth.commands.options import length_option, settings
 
 if TYPE_CHECKING:
     from liqtruth.indexer.evm.sizing import EvmEndpoint
+    from liqtruth.indexer.info.batch_doors import BatchEndpoint
     from liqtruth.indexer.sweep.largest import Endpoint
     from liqtruth.storage.upkeep.retention import Keep
 
@@ -45,12 +46,19 @@ class ExchangeOptions(Options):
         """Weight a minute; 0 means no limit."""
         return settings().weight_per_minute if self.weight_per_minute is None else self.weight_per_minute
 
-    def largest_first(self, stats_url: str | None, concurrency: int, evm: "EvmEndpoint | None") -> "Endpoint":
+    def largest_first(
+        self,
+        stats_url: str | None,
+        concurrency: int,
+        evm: "EvmEndpoint | None",
+        batch: "BatchEndpoint | None",
+    ) -> "Endpoint":
         """Where accounts are found and read, largest first."""
         from liqtruth.indexer.discovery.find import stats_host
         from liqtruth.indexer.sweep.largest import Endpoint
 
-        return Endpoint(self.url, stats_url or stats_host(self.base_url), self.budget, concurrency, evm=evm)
+        stats = stats_url or stats_host(self.base_url)
+        return Endpoint(self.url, stats, self.budget, concurrency, evm=evm, batch=batch)
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,37 @@ class EvmOptions(Options):
 
 
 Evm = Annotated[EvmOptions, EvmOptions.spread()]
+
+
+@dataclass(frozen=True)
+class BatchOptions(Options):
+    """Whether a provider is asked for many accounts at once, and how often."""
+
+    heading: ClassVar[str] = "Batches"
+
+    batch_url: Annotated[
+        str | None,
+        typer.Option(
+            metavar="URL",
+            help="A provider that answers for up to 1,000 accounts a request; its key comes from LIQTRUTH_BATCH_KEY and"
+            " goes into a header, or where the URL has {key}. Default: the exchange's own, where it answers that.",
+        ),
+    ] = None
+    batch_requests_per_minute: Annotated[
+        int, typer.Option(min=0, help="Requests a minute to it; 0 lifts the limit.")
+    ] = 60
+
+    @property
+    def endpoint(self) -> "BatchEndpoint | None":
+        """Null where no provider is asked."""
+        from liqtruth.indexer.info.batch_doors import endpoint_of
+
+        if self.batch_url is None:
+            return None
+        return endpoint_of(self.batch_url, settings().batch_key, self.batch_requests_per_minute)
+
+
+Batch = Annotated[BatchOptions, BatchOptions.spread()]
 
 
 @dataclass(frozen=True)

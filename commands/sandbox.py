@@ -53,13 +53,29 @@ def sandbox_serve(
             help="Who trades: default, or what leverage goes by: absolute, of-maximum, of-volatility, mixed."
         ),
     ] = "default",
+    batch: Annotated[
+        str,
+        typer.Option(
+            help="Answer for many accounts at once: public (the info endpoint), provider (at /hypercore), or both."
+        ),
+    ] = "",
+    newest: Annotated[
+        bool,
+        typer.Option(
+            "--newest",
+            help="Show what the protocol has of late: outcome markets, USDH, unlisted margin tables.",
+        ),
+    ] = False,
 ) -> None:
     """Serve a synthetic market on loopback in the wire formats of Hyperliquid, Binance, Bybit and OKX."""
     from liqtruth.sandbox import truth
     from liqtruth.sandbox.http.connections import check_free
+    from liqtruth.sandbox.hyperliquid.batches import Batches
+    from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
     from liqtruth.sandbox.server import serve_forever
 
     listed = tuple(name.strip() for name in venues.split(",") if name.strip())
+    batches = Batches.named(batch)
     check_free(HOST, port)
     market = simulated(
         begins=f"a synthetic exchange of {accounts:,} accounts and {days} days, which trade before it is served",
@@ -73,7 +89,17 @@ def sandbox_serve(
     if addresses is not None:
         addresses.write_text("\n".join(truth.addresses(market)) + "\n")
     speed = live_speed if live_hours else None
-    serve_forever(market, HOST, port, weight_per_minute or None, on_ready=announce, live_speed=speed)
+    limit = weight_per_minute or None
+    serve_forever(
+        market,
+        HOST,
+        port,
+        limit,
+        on_ready=announce,
+        live_speed=speed,
+        batches=batches,
+        protocol=ProtocolParts.newest() if newest else None,
+    )
 
 
 def simulated(past_days: Sequence[int] = (), begins: str = "", **spec: Any) -> Any:
@@ -106,6 +132,12 @@ def announce(server: Any) -> None:
     say(f"synthetic market as of {server.as_of:%Y-%m-%dT%H:%MZ}; Ctrl-C ends it")
     say(f"  Hyperliquid: {server.base_url}/info   try: liqtruth index watch --base-url {server.base_url}")
     say(f"  HyperEVM:    {server.evm_url}    try: liqtruth index size --base-url {server.base_url}")
+    if server.batches.provider:
+        say(f"  batches:     {server.batch_url}   try: liqtruth index sweep --batch-url {server.batch_url}")
+    say(
+        f"  providers:   {server.provider_url('goldrush')}   try: LIQTRUTH_GOLDRUSH_KEY=any liqtruth index liquidations"
+        f" --provider goldrush --provider-url {server.provider_url('goldrush')} --base-url {server.base_url}"
+    )
     others = set(server.venue_urls) != set(DEFAULT_VENUES.split(","))
     venues = f" --venue {','.join(server.venue_urls) or 'none'}" if others else ""
     say(f"  all of it:   try: liqtruth check BTC --base-url {server.base_url}{venues}")

@@ -163,6 +163,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "marks_by_margin": f"marks of {{count:counted:position}} follow from margin used and leverage: {OTHER_MARKS}",
     "marks_by_profit": f"marks of {{count:counted:position}} follow from unrealised profit: {OTHER_MARKS}",
     "closed_passed_over": "{count:counted:closed position} (size zero) passed over",
+    "outcomes_passed_over": "{count:counted:row} of outcome markets (#N, +N) passed over: nothing liquidates them",
     "margin_tables": _margin_tables,
     "margin_tables_lacking": "no margin tables of {dex} are stored",
     "no_margin_tables": "no margin tables: prices are the exchange's, unchecked; give --meta",

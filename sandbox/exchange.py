@@ -22,8 +22,11 @@ from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.http.connections import Connections
 from liqtruth.sandbox.http.faults import SERVER_NAME, Faults, faulty, response
 from liqtruth.sandbox.http.misbehaviour import Misbehaviour, moved
+from liqtruth.sandbox.hyperliquid.batches import PLACE, Batches
 from liqtruth.sandbox.hyperliquid.evm import EvmEndpoint, EvmNode
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, WeightBudget, items_of, weight_of
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
+from liqtruth.sandbox.hyperliquid.provider_streams import ProviderStreams, provider_at
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
 from liqtruth.sandbox.market.market import HYPERLIQUID, Live, Market
 from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
@@ -73,6 +76,8 @@ class SandboxServer:
     socket_idle_s: float = 60.0
     misbehaviour: Misbehaviour = field(default_factory=Misbehaviour)
     evm_node: EvmNode = field(default_factory=EvmNode)
+    batches: Batches = field(default_factory=Batches)
+    protocol: ProtocolParts = field(default_factory=ProtocolParts)
 
     def __post_init__(self) -> None:
         self._budget = WeightBudget(self.weight_per_minute)
@@ -80,7 +85,8 @@ class SandboxServer:
         self._live = Live(self.market)
         self.market = self._live.market
         self._now_ms = float(self.market.as_of_ms)
-        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms))
+        self.provider_streams = ProviderStreams(lambda: self.faults, self.protocol)
+        self._info = InfoEndpoint(self.market, lambda: int(self._now_ms), self.batches, self.protocol)
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.of(self.market) for name, api in APIS.items() if name in self.market.venues}
         self.sockets = Sockets(lambda: self._info, lambda: self.faults, self.socket_idle_s)
@@ -150,7 +156,8 @@ class SandboxServer:
         self._info = self._info.at(self.market)
         self._evm = EvmEndpoint(self._info.book, self.evm_node)
         self._apis = {name: api.at(self.market) for name, api in self._apis.items()}
-        self.sockets.publish(self.market, range(traded, self.market.trades.size))
+        for sockets in (self.sockets, self.provider_streams):
+            sockets.publish(self.market, range(traded, self.market.trades.size))
         for name, stream in self.streams.items():
             if stream.sessions:
                 stream.publish(forced_orders(self.market, name, before.point))
@@ -174,6 +181,15 @@ class SandboxServer:
     def evm_url(self) -> str:
         """HyperEVM's JSON-RPC."""
         return f"{self.base_url}{EVM}"
+
+    @property
+    def batch_url(self) -> str:
+        """A provider's batches by JSON-RPC, where they are served; with `/info` after it as the info endpoint's."""
+        return f"{self.base_url}{PLACE}"
+
+    def provider_url(self, name: str) -> str:
+        """Where that provider's stream of fills is: alchemy, goldrush or hydromancer."""
+        return f"{self.base_url}/{name}"
 
     @property
     def binance_url(self) -> str:
@@ -211,7 +227,7 @@ class SandboxServer:
         if sockets is not None and self.faults.turns_away():
             return response(307, b"", {"Location": self.faults.redirect_to})
         if sockets is not None:
-            if sockets is not self.sockets and self.misbehaviour.meets_a_redirect():
+            if sockets in self.streams.values() and self.misbehaviour.meets_a_redirect():
                 return moved(request, SERVER_NAME)
             return await sockets.handle(request, {"Server": SERVER_NAME})
         if (delay_s := self.faults.next_delay_s()) > 0:
@@ -231,6 +247,8 @@ class SandboxServer:
         """Where a request for a socket belongs."""
         if request.path == "/ws":
             return self.sockets
+        if provider_at(request.path) is not None:
+            return self.provider_streams
         is_upgrade = request.headers.get("Upgrade", "").lower() == "websocket"
         return self.streams.get(venue_at(request.path) or "") if is_upgrade else None
 
@@ -239,13 +257,15 @@ class SandboxServer:
             return self._answer_info(request.method, await request.read())
         if request.path == EVM:
             return self._answer_evm(await request.read())
+        if request.path.startswith(PLACE):
+            return self._answer_batch(request, await request.read())
         if request.path in STATS:
             return self._answer_stats(request.path)
         return self._answer_venue(request.path, dict(request.query))
 
     async def _spoiled(self, request: web.BaseRequest, body: bytes) -> web.StreamResponse | None:
         """What a centralised venue gets wrong; Hyperliquid's faults are `faults` alone."""
-        if request.path in ("/info", EVM, *STATS):
+        if request.path in ("/info", EVM, *STATS) or request.path.startswith(PLACE):
             return None
         return await self.misbehaviour.answer(request, body, SERVER_NAME)
 
@@ -281,6 +301,17 @@ class SandboxServer:
         except NOT_DECODED:
             return 400, b"Failed to parse the request body as JSON"
         return 200, msgspec.json.encode(self._evm.answer(body))
+
+    def _answer_batch(self, request: web.BaseRequest, raw: bytes) -> tuple[int, bytes]:
+        """A provider's batches, at no weight of the exchange's."""
+        self.requests[PLACE] += 1
+        try:
+            body = msgspec.json.decode(raw, type=dict[str, Any])
+        except NOT_DECODED:
+            return 400, b"Failed to parse the request body as JSON"
+        key = request.headers.get("Authorization", "")
+        status, answer = self.batches.respond(request.path, body, key, self._info.book.clearinghouse)
+        return status, msgspec.json.encode(answer)
 
     def _answer_stats(self, path: str) -> tuple[int, bytes]:
         """What stats-data serves on a host of its own, with no weight."""

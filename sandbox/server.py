@@ -17,6 +17,8 @@ from aiohttp import web
 from liqtruth.sandbox.exchange import SandboxServer
 from liqtruth.sandbox.http.connections import listening
 from liqtruth.sandbox.http.faults import Faults
+from liqtruth.sandbox.hyperliquid.batches import Batches
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.market.market import Market
 
 __all__ = ["SandboxServer", "serve_forever", "serving", "serving_in_thread"]
@@ -32,6 +34,8 @@ async def serving(
     faults: Faults | None = None,
     live_speed: float | None = None,
     socket_idle_s: float = 60.0,
+    batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> AsyncIterator[SandboxServer]:
     """Serve inside the running event loop; port 0 takes a free one; a socket whose client sends nothing for
     `socket_idle_s` is closed."""
@@ -42,6 +46,8 @@ async def serving(
         host,
         live_speed=live_speed,
         socket_idle_s=socket_idle_s,
+        batches=batches or Batches(),
+        protocol=protocol or ProtocolParts(),
     )
     server.loop = asyncio.get_running_loop()
     async with listening(web.Server(server.handle, access_log=None), host, port) as server.port:
@@ -49,7 +55,7 @@ async def serving(
             async with _keeping_time(server):
                 yield server
         finally:
-            for sockets in (server.sockets, *server.streams.values()):
+            for sockets in (server.sockets, server.provider_streams, *server.streams.values()):
                 await sockets.close()
 
 
@@ -75,6 +81,8 @@ def serving_in_thread(
     faults: Faults | None = None,
     live_speed: float | None = None,
     socket_idle_s: float = 60.0,
+    batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> Iterator[SandboxServer]:
     """Serve from a thread of its own, for callers that block."""
     started: list[SandboxServer] = []
@@ -89,6 +97,8 @@ def serving_in_thread(
             "faults": faults,
             "live_speed": live_speed,
             "socket_idle_s": socket_idle_s,
+            "batches": batches,
+            "protocol": protocol,
         }
         async with serving(market, host=host, port=port, **settings) as server:
             started.append(server)
@@ -126,9 +136,13 @@ def serve_forever(
     weight_per_minute: int | None = 1200,
     on_ready: Callable[[SandboxServer], None] | None = None,
     live_speed: float | None = None,
+    batches: Batches | None = None,
+    protocol: ProtocolParts | None = None,
 ) -> None:
     """Serve until SIGINT or SIGTERM; prints nothing, `on_ready` is called when requests are taken."""
-    asyncio.run(_until_signalled(market, host, port, weight_per_minute, on_ready, live_speed))
+    asyncio.run(
+        _until_signalled(market, host, port, weight_per_minute, on_ready, live_speed, batches, protocol)
+    )
 
 
 async def _until_signalled(
@@ -138,12 +152,19 @@ async def _until_signalled(
     weight_per_minute: int | None,
     on_ready: Callable[[SandboxServer], None] | None,
     live_speed: float | None,
+    batches: Batches | None,
+    protocol: ProtocolParts | None,
 ) -> None:
     stop, loop = asyncio.Event(), asyncio.get_running_loop()
     for signum in (signal.SIGINT, signal.SIGTERM):
         with suppress(NotImplementedError):
             loop.add_signal_handler(signum, stop.set)
-    settings: dict[str, Any] = {"weight_per_minute": weight_per_minute, "live_speed": live_speed}
+    settings: dict[str, Any] = {
+        "weight_per_minute": weight_per_minute,
+        "live_speed": live_speed,
+        "batches": batches,
+        "protocol": protocol,
+    }
     async with serving(market, host=host, port=port, **settings) as server:
         if on_ready is not None:
             on_ready(server)

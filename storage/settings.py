@@ -46,6 +46,10 @@ class Settings:
     request_timeout_s: float
     coinglass_key: Secret | None
     coinank_key: Secret | None
+    batch_key: Secret | None
+    alchemy_key: Secret | None
+    goldrush_key: Secret | None
+    hydromancer_key: Secret | None
 
     def __init__(self, **given: Any) -> None:
         unknown = given.keys() - READ.keys()
@@ -103,5 +107,9 @@ READ: Final[dict[str, tuple[Callable[[str, Any], Any], Callable[[], Any]]]] = {
     "request_timeout_s": (partial(_number, float, 0.001, 3600.0), lambda: 10.0),
     "coinglass_key": (_secret, lambda: None),
     "coinank_key": (_secret, lambda: None),
+    "batch_key": (_secret, lambda: None),
+    "alchemy_key": (_secret, lambda: None),
+    "goldrush_key": (_secret, lambda: None),
+    "hydromancer_key": (_secret, lambda: None),
 }
 """How each is read from the name of its variable and a value, and what it is where nothing is given."""

@@ -20,7 +20,8 @@ from liqtruth.compare.imported.recognise import maps_of
 from liqtruth.compare.imported.vendor_map import WHOLE
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.writing import write_atomically
-from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
+from liqtruth.storage.net.answers import ACCEPTED, whole_body
+from liqtruth.storage.net.keys import STRUCK, check_private, sound_key, without_key
 from liqtruth.storage.store import PREFIX, Settings
 
 DEADLINE_S: Final = 60.0
@@ -28,9 +29,6 @@ DEADLINE_S: Final = 60.0
 LARGEST_ANSWER: Final = 32 * 2**20
 FOLDER: Final = "vendor_maps"
 """Of the data directory."""
-KEY: Final = re.compile(r"[\x21-\x7e]{4,512}")
-STRUCK: Final = "[key]"
-HERE: Final = ("127.0.0.1", "localhost", "::1")
 RANGE: Final = re.compile(r"\d{1,3}[hdwmy]")
 KINDS: Final = ("heatmap", "map")
 MODELS: Final = (1, 2, 3)
@@ -122,7 +120,7 @@ def fetch_map(settings: Settings, vendor: str, asked: Asked, base_url: str | Non
     known = VENDORS[vendor]
     asked = _checked(known, asked)
     url = base_url or known.base_url
-    shown = _sound(url)
+    shown = check_private(url, "--base-url")
     key = _key(settings, vendor)
     path, parameters = known.request(known, asked)
     headers = {**ACCEPTED, known.header: key}
@@ -133,7 +131,7 @@ def fetch_map(settings: Settings, vendor: str, asked: Asked, base_url: str | Non
     try:
         maps_of(content, Path(f"{vendor} {path}"))
     except LiqtruthError as error:
-        raise VendorMapRefused(str(error).replace(key, STRUCK)) from None
+        raise VendorMapRefused(without_key(str(error), key)) from None
     at = datetime.now(UTC)
     name = f"{vendor}-{asked.coin}-{asked.venue}-{asked.kind}-{at:%Y%m%dT%H%M%SZ}.json".replace(":", "_")
     file = settings.data_dir / FOLDER / name
@@ -160,24 +158,8 @@ def _checked(vendor: Vendor, asked: Asked) -> Asked:
 
 
 def _key(settings: Settings, vendor: str) -> str:
-    """From the environment; raises without showing it."""
-    name = f"{PREFIX}{vendor.upper()}_KEY"
     secret = {"coinglass": settings.coinglass_key, "coinank": settings.coinank_key}[vendor]
-    key = "" if secret is None else secret.get_secret_value().strip()
-    if not key:
-        raise BadInput(f"{name} must hold your own key of {vendor}: it is not set")
-    if not KEY.fullmatch(key):
-        raise BadInput(f"{name} must be a key of plain characters without spaces")
-    return key
-
-
-def _sound(url: str) -> str:
-    """The address as it may be shown; raises where a key would go over the net in the clear."""
-    shown = shown_url(url)
-    parsed = httpx.URL(url)
-    if parsed.scheme != "https" and parsed.host not in HERE:
-        raise BadInput(f"{shown}: a key is only sent over https, or to this machine: --base-url")
-    return shown
+    return sound_key(secret, f"{PREFIX}{vendor.upper()}_KEY", vendor)
 
 
 async def _get(

@@ -1,10 +1,9 @@
 """When a venue's liquidations were observed, and what share of all of them it reports.
 
 A venue's pushed liquidations are known in its spans of `listening`, and so are those that public fills on Hyperliquid
-show. A node's fills there have none: the exchange is taken as observed from one liquidation of any coin to the next, if
-that is soon enough. Imported files of
-other venues do not state it: a day (UTC) counts as known from its first to its last liquidation, and a day without any
-is not known.
+show, or a provider pushes. A node's fills there have none: the exchange is taken as observed from one liquidation of
+any coin to the next, if that is soon enough. Imported files of other venues do not state it: a day (UTC) counts as
+known from its first to its last liquidation, and a day without any is not known.
 """
 
 from collections.abc import Iterator, Sequence
@@ -121,7 +120,10 @@ def reported_share(venue: Venue, listening: pl.DataFrame, given: float | None) -
     if given is not None:
         return given, note("coverage_given", share=given)
     if venue.name == HYPERLIQUID and not in_part(listening):
-        return 1.0, note("coverage_of_node")
+        stated = listening["coverage"].unique().sort().to_list()
+        if not stated:
+            return 1.0, note("coverage_of_node")
+        return 1.0, note("coverage_of_venue", venue=venue.name, word="; ".join(stated))
     words = listening["coverage"].unique().sort().to_list() or [venue.liquidation_stream or "unknown"]
     if EVERY.issuperset(words):
         return 1.0, note("coverage_of_venue", venue=venue.name, word=words[0])

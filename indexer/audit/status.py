@@ -10,6 +10,7 @@ import polars as pl
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import known_accounts
+from liqtruth.indexer.info.batch_memory import Answered, remembered
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
@@ -58,6 +59,7 @@ class Status:
     watch: WatchState | None
     watch_process: str | None
     checks: Checks = field(default_factory=Checks)
+    batches: dict[str, Answered] = field(default_factory=dict)
 
     def describe(self) -> list[str]:
         """Lines for people."""
@@ -76,6 +78,7 @@ class Status:
             f"  age of positions by notional: {ages}",
             f"  last whole book: {_clock(self.book_at) if self.book_at else 'none yet'}",
             *(f"  {line}" for line in watch),
+            *(f"  {said.describe(host)}" for host, said in self.batches.items()),
             "  coverage of open interest, long/short:",
             *(f"    {line}" for line in _coin_lines(self.coins)),
         ]
@@ -106,6 +109,7 @@ def status_of(store: Store) -> Status:
         watch=watch,
         watch_process=process,
         checks=Checks.of(positions),
+        batches=remembered(store),
     )
 
 

@@ -31,6 +31,7 @@ from liqtruth.indexer.positions.accounts import (
     account_mode,
     positions_frame,
 )
+from liqtruth.storage.files.coin_names import is_outcome
 from liqtruth.storage.net.answers import shown_url
 
 IMPATIENT: Final = Patience(attempts=2, total_s=15.0)
@@ -224,13 +225,14 @@ def _beside(account: str, shown: str, theirs: SdkReading, ours: _Ours, whole: bo
 
 
 def available_by_formula(readings: Sequence[AccountReading]) -> float | None:
-    """K of a unified account from its readings in all dexes, by the documented sum; null without the balance.
+    """K of a unified account from its readings in all dexes, by the documented sum; null without the balance, and where
+    outcomes are held: the exchange may count them, and documents not how.
 
     `spot.total - cross maintenance - margin of isolated positions`, over the dexes that share the first one's token.
     """
     token, spot = readings[0].collateral_token, readings[0].spot
     total = None if spot is None else _balance(spot, token)
-    if total is None:
+    if total is None or any(is_outcome(one.coin) for one in (spot.balances if spot else ())):
         return None
     states = [reading.state for reading in readings if reading.collateral_token == token]
     isolated = sum(

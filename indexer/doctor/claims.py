@@ -7,7 +7,7 @@ from typing import Final, Literal
 from liqtruth.indexer.doctor.evidence import Evidence
 
 Verdict = Literal["holds", "differs", "not_seen"]
-Door = Literal["info", "accounts", "HyperEVM", "websocket", "elsewhere"]
+Door = Literal["info", "accounts", "HyperEVM", "websocket", "provider", "elsewhere"]
 VERDICTS: Final[dict[Verdict, str]] = {"holds": "holds", "differs": "DIFFERS", "not_seen": "not seen"}
 
 
@@ -72,6 +72,31 @@ UNCHECKED: Final = (
         "node-state-mark",
         "a node's state holds no mark price",
         "`liqtruth index node STATE --marks TABLE` takes marks of that moment; oracle prices stand in without",
+    ),
+    Unchecked(
+        "batch-weight",
+        "`batchClearinghouseStates` weighs as much as so many single requests",
+        "nobody documents it, and no answer shows it; an answer of 429 within the budget disproves it",
+    ),
+    Unchecked(
+        "batch-provider",
+        "providers' batches hold the states that single requests give",
+        "`liqtruth index sweep --batch-url URL` compares the first accounts of each dex before any is used",
+    ),
+    Unchecked(
+        "provider-coverage",
+        "a provider that states so pushes every liquidation",
+        "`liqtruth index fills` of a node's files for the same hours",
+    ),
+    Unchecked(
+        "outcome-collateral",
+        "what is held in outcome markets counts where the exchange's available margin counts it, and nowhere else",
+        "`liqtruth index verify ADDRESS` on an account with a `+N` balance",
+    ),
+    Unchecked(
+        "disabled-dex",
+        "a dex that was disabled leaves a null in `perpDexs`, and the others keep their places",
+        "`liqtruth index size` after one was: sizes that are another dex' are refused by comparison",
     ),
     Unchecked(
         "portfolio-same-asset",

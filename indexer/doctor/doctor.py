@@ -5,9 +5,9 @@ which was built on the same claims, a run proves that the checks work and nothin
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,7 @@ from rich.table import Table
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.notes import any_synthetic
 from liqtruth.heatmap.text import counted
-from liqtruth.indexer.doctor import account_checks, evm_checks, info_checks, socket_checks
+from liqtruth.indexer.doctor import account_checks, evm_checks, info_checks, provider_checks, socket_checks
 from liqtruth.indexer.doctor.claims import UNCHECKED, VERDICTS, Check, Door, Seen, Verdict
 from liqtruth.indexer.doctor.evidence import Evidence, collect
 from liqtruth.indexer.evm.batches import BatchReader
@@ -31,6 +31,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     *account_checks.CHECKS,
     *evm_checks.CHECKS,
     *socket_checks.CHECKS,
+    *provider_checks.CHECKS,
 )
 IMPATIENT: Final = Patience(attempts=2, total_s=20.0)
 
@@ -100,8 +101,10 @@ async def examine(
     timeout_s: float = 10.0,
     on_progress: Callable[[int, int], None] = lambda done, of: None,
     patience: Patience = IMPATIENT,
+    provider_keys: Mapping[str, str] | None = None,
 ) -> Examination:
-    """Look at everything once; `on_progress` gets how many of all checks are done.
+    """Look at everything once; `on_progress` gets how many of all checks are done, `provider_keys` are of those streams
+    of fills that are looked at too.
 
     Raises `SourceUnreachable` where the info endpoint does not answer at all.
     """
@@ -110,7 +113,7 @@ async def examine(
         info = await stack.enter_async_context(InfoClient(base_url, budget, timeout_s, patience=patience))
         await info.reported_time_s()
         reader, lost = await _evm(stack, evm, data_dir, timeout_s, patience)
-        evidence = await collect(info, reader, lost)
+        evidence = replace(await collect(info, reader, lost), provider_keys=provider_keys or {})
         findings = []
         for done, check in enumerate(CHECKS):
             on_progress(done, len(CHECKS))

@@ -3,7 +3,7 @@
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -56,7 +56,8 @@ class Account:
 
 @dataclass(frozen=True)
 class Evidence:
-    """`evm` is null where HyperEVM could not be asked, for the reason `evm_lost`."""
+    """`evm` is null where HyperEVM could not be asked, for the reason `evm_lost`; `provider_keys` are of providers
+    whose key is set, `provider_url` takes the place of their hosts."""
 
     info: InfoClient
     evm: BatchReader | None
@@ -64,6 +65,8 @@ class Evidence:
     markets: Mapping[str, DexAnswer]
     trades: Sequence[Trade]
     accounts: Sequence[Account]
+    provider_keys: Mapping[str, str] = field(default_factory=dict, repr=False)
+    provider_url: str | None = None
 
     @cached_property
     def positions(self) -> pl.DataFrame:

@@ -251,11 +251,12 @@ def _largest(sizes: pl.DataFrame) -> pl.DataFrame:
 
 
 async def numbers_of(info: InfoClient, dexes: Sequence[str]) -> dict[str, int]:
-    """By which number each dex is asked for: its place in the exchange's list, 0 for the main one."""
+    """By which number each dex is asked for: its place in the exchange's list, 0 for the main one, which is null there;
+    any other null is a dex that there is no more."""
     if list(dexes) == [MAIN]:
         return {MAIN: 0}
-    listed = [MAIN if entry is None else entry.name for entry in await info.perp_dexs()]
-    numbers = {name: number for number, name in enumerate(listed)}
+    listed = enumerate(await info.perp_dexs())
+    numbers = {MAIN: 0} | {entry.name: number for number, entry in listed if entry is not None}
     for name in dexes:
         if name not in numbers:
             raise BadInput(f"no dex {name!r} at {info.shown_url}")

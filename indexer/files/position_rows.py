@@ -19,7 +19,7 @@ from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITION, POSITIONS, conform
 from liqtruth.indexer.margin.inferred import with_server_marks
 from liqtruth.storage.errors import TableRefused
-from liqtruth.storage.files.coin_names import CoinName, folded
+from liqtruth.storage.files.coin_names import CoinName, folded, is_outcome
 from liqtruth.storage.files.tabular import select_columns, to_float, to_kind, to_text, to_time
 
 SHORTS: Final = ("short", "sell", "s", "a", "ask")
@@ -157,6 +157,7 @@ def _with_coins(
     rows: pl.DataFrame, coins: Collection[str], dex: str, place: Place
 ) -> tuple[pl.DataFrame, list[Note]]:
     """Coins in the exchange's names with their dex, sizes and prices turned by the name's factor; what was folded."""
+    rows, passed_over = _without_outcomes(rows, place)
     names = {given: _name(given, coins, rows, place) for given in rows["coin"].unique(maintain_order=True)}
     changed = [name for name in names.values() if name.is_changed]
     factor = pl.col("coin").replace_strict({given: name.factor for given, name in names.items()})
@@ -171,7 +172,18 @@ def _with_coins(
     rows = rows.with_columns(dex=_dex(rows, dex, place)).drop("given_dex")
     more = len(changed) - SHOWN_NAMES
     words = [name.words() for name in changed[:SHOWN_NAMES]] + ([f"{more} more"] if more > 0 else [])
-    return rows, [note("coins_renamed", names=words)] if words else []
+    return rows, [*passed_over, *([note("coins_renamed", names=words)] if words else [])]
+
+
+def _without_outcomes(rows: pl.DataFrame, place: Place) -> tuple[pl.DataFrame, list[Note]]:
+    """Holdings in outcome markets are no positions: nothing liquidates them."""
+    outcomes = rows["coin"].map_elements(is_outcome, pl.Boolean).fill_null(False)
+    count = int(outcomes.sum())
+    if not count:
+        return rows, []
+    if count == rows.height:
+        raise ImportRefused(f"{place}: all {count} rows are of outcome markets, which nothing liquidates")
+    return rows.filter(~outcomes), [note("outcomes_passed_over", count=count)]
 
 
 def _name(given: str, coins: Collection[str], rows: pl.DataFrame, place: Place) -> CoinName:

@@ -57,6 +57,8 @@ ITEMS_PER_WEIGHT: Final[Mapping[str, int]] = {
     "candleSnapshot": 60,
 }
 """Answers that cost one more weight for every so many items in them."""
+ASSUMED_PER_ITEM: Final[Mapping[str, int]] = {"batchClearinghouseStates": 2}
+"""Requests of which nobody documents the weight: as of so many single ones, and no less than any other."""
 TOO_MANY: Final = 429
 LONGEST_WAIT_S: Final = 30.0
 
@@ -65,6 +67,8 @@ stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to std
 
 def weight_of(request_type: str, items: int = 0) -> int:
     """Weight of an info request whose answer holds `items`; undocumented requests count as 20."""
+    if request_type in ASSUMED_PER_ITEM:
+        return max(DEFAULT_WEIGHT, ASSUMED_PER_ITEM[request_type] * items)
     per_weight = ITEMS_PER_WEIGHT.get(request_type)
     extra = 0 if per_weight is None else -(-items // per_weight)
     return WEIGHTS.get(request_type, DEFAULT_WEIGHT) + extra

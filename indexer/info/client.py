@@ -10,7 +10,7 @@ import asyncio
 import difflib
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
 from types import TracebackType
@@ -42,10 +42,13 @@ from liqtruth.indexer.info.wire import (
     PerpDex,
     SpotClearinghouseState,
     decode_clearinghouse_state,
+    decode_margin_table,
     decode_meta,
     decode_perp_dexs,
     decode_spot_state,
+    with_tables,
 )
+from liqtruth.storage.files.coin_names import is_outcome
 from liqtruth.storage.net.answers import shown_url, socket_url
 
 if TYPE_CHECKING:
@@ -57,6 +60,8 @@ POSITIONS: Final = "positions"
 """Under which kind positions of accounts are left out."""
 ALL: Final = "all"
 MAIN: Final = ""
+LAST_FLAT_TABLE: Final = 50
+"""Margin tables of higher ids have tiers."""
 
 
 class InfoClient:
@@ -83,6 +88,7 @@ class InfoClient:
         self.left_out = LeftOut()
         self.clock_warning = ""
         self._ahead_s = 0.0
+        self._tables: dict[tuple[str, int], bytes] = {}
         self._url = base_url.rstrip("/") + "/info"
         self._concurrency = concurrency
         self._turn = asyncio.Semaphore(concurrency)
@@ -156,7 +162,10 @@ class InfoClient:
 
     async def clearinghouse_state(self, address: str, dex: str = "") -> ClearinghouseState:
         """The account in that dex; positions that could not be read are in its `left_out`, and in ours."""
-        raw = await self.post("clearinghouseState", user=address, dex=dex)
+        return await self.read_state(await self.post("clearinghouseState", user=address, dex=dex), address)
+
+    async def read_state(self, raw: bytes, address: str) -> ClearinghouseState:
+        """A state as it was sent, for `address`; raises `AnswerMalformed` for one that is none of now."""
         with _of_an_endpoint():
             state = decode_clearinghouse_state(raw, self.shown_url)
         if not is_timely_ms(state.time, self.now_s):
@@ -184,7 +193,22 @@ class InfoClient:
                 "metaAndAssetCtxs", self.shown_url, "$[0].universe is []: the main dex has assets"
             )
         self.left_out.note_all("coins of metaAndAssetCtxs", answer.meta.left_out)
-        return answer
+        return await self._with_unlisted_tables(answer, dex)
+
+    async def _with_unlisted_tables(self, answer: DexAnswer, dex: str) -> DexAnswer:
+        """With the tiered margin tables that the dex's coins use and its meta does not list, each asked for once
+        (weight 20); one that is not answered stays unknown, as its coin's prices are."""
+        listed = {number for number, _ in answer.meta.margin_tables}
+        used = {asset.margin_table_id for asset in answer.meta.universe}
+        lacking = sorted(number for number in used - listed if number > LAST_FLAT_TABLE)
+        for number in lacking:
+            if (dex, number) not in self._tables:
+                with suppress(RequestRefused, WireError):
+                    raw = await self.post("marginTable", id=number, dex=dex)
+                    decode_margin_table(raw, self.shown_url)
+                    self._tables[dex, number] = raw
+        found = {number: self._tables[dex, number] for number in lacking if (dex, number) in self._tables}
+        return with_tables(answer, found, self.shown_url) if found else answer
 
     async def perp_dexs(self) -> list[PerpDex | None]:
         """In the exchange's order; None stands for the main dex."""
@@ -233,7 +257,8 @@ async def largest_markets(client: InfoClient, most: int) -> list[str]:
     """Coins of the main dex with the most open interest, largest first; asks for marks once (weight 20)."""
     answer = await client.meta_and_asset_ctxs()
     held_usd = [(ctx.open_interest or 0.0) * (ctx.mark_px or 0.0) for ctx in answer.ctxs]
-    ranked = sorted(zip(held_usd, answer.meta.universe, strict=True), key=lambda one: -one[0])
+    pairs = zip(held_usd, answer.meta.universe, strict=True)
+    ranked = sorted((pair for pair in pairs if not is_outcome(pair[1].name)), key=lambda one: -one[0])
     return [asset.name for usd, asset in ranked[:most] if usd > 0]
 
 

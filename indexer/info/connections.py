@@ -16,7 +16,7 @@ import aiohttp
 import httpx
 
 from liqtruth.indexer.info.budget import TransientError, late
-from liqtruth.storage.net.answers import ACCEPTED, read_whole
+from liqtruth.storage.net.answers import ACCEPTED, LARGEST_ANSWER, read_whole
 
 HEADERS = {"Content-Type": "application/json", **ACCEPTED}
 IDLE_S = 60.0
@@ -34,19 +34,28 @@ class Answer:
 class Connections:
     """At most `most` connections to `url`, kept open for the next request; make it in a running loop, and close it.
 
-    `shown` is the address as errors may name it.
+    `shown` is the address as errors may name it; `headers` go beside the usual ones.
     """
 
-    def __init__(self, url: str, shown: str, timeout_s: float, most: int) -> None:
+    def __init__(
+        self,
+        url: str,
+        shown: str,
+        timeout_s: float,
+        most: int,
+        headers: Mapping[str, str] | None = None,
+        largest_answer: int = LARGEST_ANSWER,
+    ) -> None:
         self._url = url
         self._shown = shown
         self._timeout_s = timeout_s
+        self._largest_answer = largest_answer
         self._proxy = _proxy_of(url)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=most, keepalive_timeout=IDLE_S, ssl=_verification(urlsplit(url).scheme)
             ),
-            headers=HEADERS,
+            headers={**HEADERS, **(headers or {})},
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
             auto_decompress=False,
@@ -62,7 +71,9 @@ class Connections:
                 ) as response,
             ):
                 packing = response.headers.get("content-encoding", "")
-                content = await read_whole(response.content.iter_any(), packing, self._shown)
+                content = await read_whole(
+                    response.content.iter_any(), packing, self._shown, self._largest_answer
+                )
                 return Answer(response.status, response.headers, content)
         except TimeoutError as error:
             raise late(self._timeout_s) from error

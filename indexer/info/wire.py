@@ -8,7 +8,8 @@ Field names follow the exchange, in snake case. Source: Hyperliquid docs, "Info 
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
@@ -228,6 +229,8 @@ decode_spot_state = ItemDecoder[SpotClearinghouseState](
 decode_candles = ItemDecoder[list[Candle]]("candleSnapshot", list[Candle], {"": Candle})
 decode_recent_trades = ItemDecoder[list[Trade]]("recentTrades", list[Trade], {"": Trade})
 
+decode_margin_table = Decoder[MarginTable]("marginTable", MarginTable)
+
 _meta_and_asset_ctxs = Decoder[MetaAndAssetCtxs]("metaAndAssetCtxs", MetaAndAssetCtxs)
 
 
@@ -300,6 +303,19 @@ class DexAnswer:
         """Decoded; raises `WireError` naming `origin`."""
         meta, ctxs = decode_meta_and_asset_ctxs(raw, origin)
         return cls(split_meta_and_ctxs(raw)[0], meta, ctxs, came_s)
+
+
+def with_tables(answer: DexAnswer, tables: Mapping[int, bytes], origin: str) -> DexAnswer:
+    """The answer as if its meta had listed these margin tables too, each as it was sent."""
+    meta = msgspec.json.decode(answer.meta_json, type=dict[str, msgspec.Raw])
+    listed = msgspec.json.decode(meta.get("marginTables", b"[]"), type=list[msgspec.Raw])
+    added = [msgspec.Raw(msgspec.json.encode((number, msgspec.Raw(raw)))) for number, raw in tables.items()]
+    whole = msgspec.json.encode({**meta, "marginTables": [*listed, *added]})
+    decoded = [(number, decode_margin_table(raw, origin)) for number, raw in tables.items()]
+    tables_of_both = [*answer.meta.margin_tables, *decoded]
+    return replace(
+        answer, meta_json=whole, meta=msgspec.structs.replace(answer.meta, margin_tables=tables_of_both)
+    )
 
 
 def split_meta_and_ctxs(raw: bytes) -> tuple[bytes, bytes]:

@@ -109,7 +109,7 @@ def read_liquidations(paths: Sequence[Path]) -> NodeLiquidations:
             tally.left_out.note("files", str(error))
     if len(refused) == len(files):
         raise refused[0]
-    once = rows.once()
+    once = named_by_either(rows.once())
     own = once.filter("own")
     return NodeLiquidations(
         liquidations=grouped(own),
@@ -171,6 +171,20 @@ def _fills_in(file: Path, tally: Tally) -> Iterator[pl.DataFrame]:
 
 
 # ------------------------------------------------------------------------------------------ liquidations
+
+
+def named_by_either(fills: pl.DataFrame) -> pl.DataFrame:
+    """`COLUMNS` with the liquidated account of each trade where either side's fill names it: a fill may lack it."""
+    if not fills["liquidated"].null_count():
+        return fills
+    of_trade = pl.col("liquidated").drop_nulls().first().over("coin", "tid", "ts")
+    named = fills.with_columns(liquidated=pl.coalesce("liquidated", of_trade))
+    return named.with_columns(own=(pl.col("address") == pl.col("liquidated")).fill_null(False))
+
+
+def unnamed(fills: pl.DataFrame) -> int:
+    """Fills with a liquidation of which neither side names the account."""
+    return named_by_either(fills)["liquidated"].null_count()
 
 
 def grouped(own: pl.DataFrame) -> pl.DataFrame:

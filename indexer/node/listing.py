@@ -19,7 +19,7 @@ from liqtruth.indexer.margin.solver import Floats
 from liqtruth.indexer.margin.tables import FIRST_TIERED_ID, MarginTables, tiers_by_continuity
 from liqtruth.indexer.node.events import PERPETUAL
 from liqtruth.indexer.node.formats import KIND, as_documented
-from liqtruth.indexer.node.stream import DexColumns
+from liqtruth.indexer.node.stream import FIRST_OUTCOME, DexColumns
 
 MICRO: Final = 1e6
 DEDUCTION_TOLERANCE_USD: Final = 1e-2
@@ -213,7 +213,8 @@ def _stated_sizes(stated: Json, assets: int) -> Ints | None:
         if stated and isinstance(stated[0], list | tuple):
             pairs = np.zeros(assets, np.int64)
             for asset, size in stated:
-                pairs[asset % 10_000] = size
+                if asset < FIRST_OUTCOME:
+                    pairs[asset % 10_000] = size
             return pairs
         values = np.array(stated, np.int64)
     except (TypeError, ValueError, IndexError, KeyError, OverflowError):

@@ -21,7 +21,7 @@ from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.decoding import ItemDecoder
 from liqtruth.indexer.node.events import PERPETUAL, Fill
-from liqtruth.indexer.node.fills import DATASET, KEY, ONE_FILL, Found, grouped
+from liqtruth.indexer.node.fills import DATASET, KEY, ONE_FILL, Found, grouped, named_by_either, unnamed
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.lake.listening import IN_PART, LISTENING, SPAN_KEY, SPANS
 from liqtruth.storage.store import Store
@@ -42,7 +42,7 @@ _fills = ItemDecoder[list[Fill]](KIND, list[Fill], {"": Fill})
 class PublicLiquidations:
     """What the fills of `accounts` showed between `since` and `until`. `backstops` were taken over whole, `in_part` met
     the book and were seen as far as somebody who was asked stood on a side; `cut` accounts have more fills than the
-    exchange keeps, so that the beginning of the span was not seen."""
+    exchange keeps, so that the beginning of the span was not seen; `unnamed` fills are of liquidations of nobody."""
 
     source: str
     accounts: int
@@ -55,6 +55,7 @@ class PublicLiquidations:
     backstops: int
     in_part: int
     cut: int
+    unnamed: int = 0
     left_out: LeftOut = field(default_factory=LeftOut)
 
     def raise_if_partly(self) -> None:
@@ -75,6 +76,10 @@ class PublicLiquidations:
             f"  {self.backstops:,} taken over by the provider, {self.in_part:,} more that met the book, as far as "
             "these accounts stood on a side: what share of all liquidations that is is not known",
         ]
+        if self.unnamed:
+            lines.append(
+                f"  {counted(self.unnamed, 'fill')} with a liquidation of no named account, left out"
+            )
         return [*lines, *(f"  {line}" for line in self.left_out.describe())]
 
 
@@ -157,7 +162,7 @@ def liquidations_of(fills: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 
     A trade that both sides show counts once, by its own side.
     """
-    once = fills.unique(subset=list(ONE_FILL), keep="first", maintain_order=True)
+    once = named_by_either(fills.unique(subset=list(ONE_FILL), keep="first", maintain_order=True))
     own = once.filter("own")
     opposite = (
         once.filter(~pl.col("own") & pl.col("liquidated").is_not_null())
@@ -171,7 +176,8 @@ def liquidations_of(fills: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
 def _stored(
     store: Store, reading: _Reading, source: str, accounts: int, since: datetime, until: datetime
 ) -> PublicLiquidations:
-    own, opposite = liquidations_of(reading.found.frame())
+    fills = reading.found.frame()
+    own, opposite = liquidations_of(fills)
     rows = pl.concat([own, opposite.join(own, on=list(KEY), how="anti")]).sort(*KEY)
     span = pl.DataFrame(
         {"ts": [since], "until": [until], "coverage": [f"{IN_PART}{counted(accounts, 'account')}"]},
@@ -180,7 +186,7 @@ def _stored(
     added = 0
     for (coin,), of_coin in rows.group_by("coin", maintain_order=True):
         added += store.lake.merge_series(
-            DATASET, VENUE, str(coin), _larger(store, str(coin), of_coin), KEY, source
+            DATASET, VENUE, str(coin), larger(store, str(coin), of_coin), KEY, source
         )
         store.lake.merge_series(LISTENING, VENUE, str(coin), span, SPAN_KEY, source)
     return PublicLiquidations(
@@ -195,11 +201,12 @@ def _stored(
         backstops=rows.filter(pl.col("method") == "backstop").height,
         in_part=opposite.filter(pl.col("method") != "backstop").height,
         cut=reading.cut,
+        unnamed=unnamed(fills),
         left_out=reading.left_out,
     )
 
 
-def _larger(store: Store, coin: str, rows: pl.DataFrame) -> pl.DataFrame:
+def larger(store: Store, coin: str, rows: pl.DataFrame) -> pl.DataFrame:
     """Without those of which more is stored already: another reading had both sides, or a node's files."""
     known = store.lake.read_series(DATASET, VENUE, coin, LIQUIDATIONS)
     beside = rows.join(known.select(*KEY, known_size="size"), on=list(KEY), how="left")

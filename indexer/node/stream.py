@@ -23,6 +23,8 @@ ABSENT: Final = -1
 UNREADABLE: Final = "?"
 """Stands for a mode that cannot be read; no letter of the node's."""
 MOST_LEVERAGE: Final = 1_000
+FIRST_OUTCOME: Final = 100_000_000
+"""Ids of assets from here on are of outcome markets."""
 ENTRIES_PER_REPORT: Final = 20_000
 
 Column: TypeAlias = "array[int]"
@@ -267,7 +269,11 @@ def _account(entry: Any) -> tuple[bytes, int, list[tuple[int, ...]]]:
     address, account = entry
     positions = account.get("p")
     holdings = (
-        [_position(asset, position) for asset, position in positions["p"] if position["s"]]
+        [
+            _position(asset, position)
+            for asset, position in positions["p"]
+            if position["s"] and not _is_outcome(asset)
+        ]
         if positions
         else []
     )
@@ -276,6 +282,11 @@ def _account(entry: Any) -> tuple[bytes, int, list[tuple[int, ...]]]:
     if len({fields[0] for fields in holdings}) < len(holdings):
         raise ValueError("an asset is listed twice")
     return _address(address), _whole(account["u"]), holdings
+
+
+def _is_outcome(asset: Any) -> bool:
+    """Whether an asset's id is one of an outcome market, which is no perpetual and would be taken for another one."""
+    return _whole(asset) >= FIRST_OUTCOME
 
 
 def _position(asset: Any, position: Any) -> tuple[int, ...]:

@@ -21,6 +21,7 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.storage.database.asking import Asked
 from liqtruth.storage.database.markets import last_market_in, universes_at
 from liqtruth.storage.database.records import Market, Reading, Universe
+from liqtruth.storage.files.coin_names import is_outcome
 from liqtruth.storage.store import Store
 
 MARK_LAG: Final = timedelta(minutes=5)
@@ -32,16 +33,17 @@ SHOWN_DATES: Final = 3
 
 
 def markets_of(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> pl.DataFrame:
-    """One `MARKETS` row per asset of the dex; a mark of zero (never traded) is null."""
-    if not meta.universe:
+    """One `MARKETS` row per perpetual of the dex; a mark of zero (never traded) is null."""
+    listed = [pair for pair in zip(meta.universe, ctxs, strict=True) if not is_outcome(pair[0].name)]
+    if not listed:
         return empty(MARKETS)
     columns: dict[str, list[Any]] = {
-        "coin": [asset.name for asset in meta.universe],
-        "mark_px": [ctx.mark_px or None for ctx in ctxs],
-        "open_interest": [ctx.open_interest for ctx in ctxs],
-        "funding_rate": [ctx.funding for ctx in ctxs],
-        "max_leverage": [float(asset.max_leverage) for asset in meta.universe],
-        "margin_table_id": [asset.margin_table_id for asset in meta.universe],
+        "coin": [asset.name for asset, _ in listed],
+        "mark_px": [ctx.mark_px or None for _, ctx in listed],
+        "open_interest": [ctx.open_interest for _, ctx in listed],
+        "funding_rate": [ctx.funding for _, ctx in listed],
+        "max_leverage": [float(asset.max_leverage) for asset, _ in listed],
+        "margin_table_id": [asset.margin_table_id for asset, _ in listed],
     }
     return from_columns(columns, MARKETS).with_columns(
         dex=pl.lit(dex),

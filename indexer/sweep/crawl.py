@@ -17,6 +17,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.indexer.discovery.address_book import note_reads
+from liqtruth.indexer.info.ahead import AccountSource, Ahead
 from liqtruth.indexer.info.client import POSITIONS, InfoClient
 from liqtruth.indexer.info.wire import ClearinghouseState
 from liqtruth.indexer.margin.tables import MarginTables
@@ -33,7 +34,7 @@ OnOutcome = Callable[[Mapping[str, LiqtruthError | None]], None]
 
 
 async def read_account(
-    client: InfoClient,
+    client: AccountSource,
     address: str,
     collateral_token: Mapping[str, int],
     source: str,
@@ -56,7 +57,7 @@ async def read_account(
 
 
 async def _states(
-    client: InfoClient, address: str, dexes: Iterable[str], on_outcome: OnOutcome
+    client: AccountSource, address: str, dexes: Iterable[str], on_outcome: OnOutcome
 ) -> list[ClearinghouseState]:
     """The account in each dex; where one fails the others are tried, so that it is known which one it is."""
     states: list[ClearinghouseState] = []
@@ -107,7 +108,8 @@ class Crawl:
     """Workers over one list; `failed`, `changed` and the batch are what they have brought so far.
 
     A dex that fails for everyone is in `lost` with the reason; from then on accounts are read without it. `on_read`
-    gets each account as it comes; once `stop` is set no further one is read.
+    gets each account as it comes; once `stop` is set no further one is read. Where `ahead` is given, states come
+    through it.
     """
 
     client: InfoClient
@@ -130,6 +132,7 @@ class Crawl:
     began: datetime | None = None
     on_read: Callable[[Sequence[AccountReading]], None] = lambda readings: None
     stop: asyncio.Event = field(default_factory=asyncio.Event)
+    ahead: Ahead | None = None
 
     def __post_init__(self) -> None:
         self._token = {dex: tables.collateral_token for dex, tables in self.tables.items()}
@@ -139,12 +142,21 @@ class Crawl:
 
     async def run(self, addresses: LargestFirst) -> None:
         """Read all; raises `SourceUnreachable` where the host is gone. What was read is stored either way."""
+        addresses.when_settled(self._expect)
         await self._pass(addresses)
         self._lose(self._by_dex.silent(), {})
         while self.again and not self.stop.is_set():
             self._trusted = {}
             again, self.again = self.again, []
             await self._pass(LargestFirst(again))
+
+    def _expect(self, addresses: Sequence[str]) -> None:
+        if self.ahead is not None:
+            self.ahead.expect((address, dex) for address in addresses for dex in self._token)
+
+    def described_ahead(self) -> tuple[str, ...]:
+        """What reading ahead came to, for people."""
+        return () if self.ahead is None else tuple(self.ahead.use.describe())
 
     async def _pass(self, todo: LargestFirst) -> None:
         try:
@@ -175,7 +187,7 @@ class Crawl:
             known = self._trusted.get(address)
             try:
                 readings = await read_account(
-                    self.client,
+                    self.ahead or self.client,
                     address,
                     self._token,
                     self.source,

@@ -28,6 +28,7 @@ from liqtruth.indexer.discovery.sources import Found, leaderboard, listed, recen
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.evm.sized import SizedFirst
 from liqtruth.indexer.evm.sizing import EvmEndpoint
+from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
@@ -94,6 +95,7 @@ class LargestReport:
             *([f"not read through HyperEVM: {self.evm_problem}"] if self.evm_problem else []),
             *(line for coin in self.coins for line in coin.describe()),
             f"{read:,} of {self.accounts:,} accounts{known} read, largest first{earlier}: {ENDS[self.ended]}",
+            *(() if self.swept is None else self.swept.ahead),
             *(self._unknown() if self.ended == "all" else ()),
         ]
 
@@ -111,7 +113,8 @@ class LargestReport:
 
 
 class Endpoint(NamedTuple):
-    """Where and how fast accounts are asked for; `stats_url` has leaderboard and vaults, `evm` sizes them."""
+    """Where and how fast accounts are asked for; `stats_url` has leaderboard and vaults, `evm` sizes them, `batch`
+    reads many at once."""
 
     url: str
     stats_url: str
@@ -119,6 +122,7 @@ class Endpoint(NamedTuple):
     concurrency: int = 16
     patience: Patience | None = None
     evm: EvmEndpoint | None = None
+    batch: BatchEndpoint | None = None
 
 
 async def read_largest(
@@ -305,6 +309,7 @@ async def _swept(store: Store, order: LargestFirst, endpoint: Endpoint, sight: S
             patience=endpoint.patience,
             sight=sight,
             order=order,
+            batch=endpoint.batch,
         )
     except NothingStored:
         return None

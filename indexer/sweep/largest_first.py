@@ -2,7 +2,7 @@
 each on a budget of its own."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from heapq import heappop, heappush
 
 import polars as pl
@@ -18,6 +18,7 @@ class LargestFirst:
         self._largest: list[tuple[float, str]] = []
         self._sizing = sizing
         self._changed = asyncio.Event()
+        self._when_settled: Callable[[list[str]], None] = lambda left: None
         self.given = 0
 
     def __len__(self) -> int:
@@ -37,11 +38,19 @@ class LargestFirst:
                 heappush(self._largest, (-self._usd[address], address))
         self._changed.set()
 
+    def when_settled(self, told: Callable[[list[str]], None]) -> None:
+        """Tell who is left, in their order, once no more sizes come: at once where none do."""
+        self._when_settled = told
+        if not self._sizing:
+            told(self.left)
+
     def settle(self, order: Iterable[str]) -> None:
         """No more sizes come: those who are left go in this order."""
         self._left = {address: None for address in order if address in self._left}
         self._largest.clear()
-        self._sizing = False
+        if self._sizing:
+            self._sizing = False
+            self._when_settled(self.left)
         self._changed.set()
 
     def __aiter__(self) -> "LargestFirst":

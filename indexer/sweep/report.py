@@ -154,7 +154,7 @@ class SweepReport:
     `dex` is the comma-separated list of `dexes`, the main one being empty. `failed` maps the accounts that could not be
     read to the reason, `lost_dexes` the dexes, `left_out` counts items of answers, `mismatches` maps the reasons of
     `indexer.audit.mismatch` to numbers of positions; `mode_changed` counts accounts whose mode was remembered
-    otherwise; `broken` where the host was gone before the end.
+    otherwise; `broken` where the host was gone before the end; `ahead` says what was read many accounts a request.
     """
 
     reading_id: str
@@ -183,6 +183,7 @@ class SweepReport:
     broken: bool = False
     books: tuple[str, ...] = ()
     """What came of each order book that was asked for."""
+    ahead: tuple[str, ...] = ()
 
     def raise_if_partly(self) -> None:
         """Raise `PartlyRead` where an account, a dex or an item of an answer could not be read."""
@@ -211,6 +212,7 @@ class SweepReport:
             f"  {counted(self.unpriced, 'position')} without liquidation price; {self.checks}",
             f"  {self.requests:,} requests, weight {self.weight:,}, {self.seconds:.1f} s ({speed:,.1f} accounts/s)",
         ]
+        lines += [f"  {line}" for line in self.ahead]
         if len(self.dexes) > 1:
             lines.append(f"  dexes: {', '.join(name or 'the main one' for name in self.dexes)}")
         if self.mode_changed:

@@ -23,6 +23,8 @@ from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_lists import read_addresses
 from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional
 from liqtruth.indexer.evm.sizing import EvmEndpoint
+from liqtruth.indexer.info.ahead import reading_ahead
+from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import ALL, MAIN, InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
@@ -70,6 +72,7 @@ async def sweep(
     evm: EvmEndpoint | None = None,
     order: LargestFirst | None = None,
     books: int = 0,
+    batch: BatchEndpoint | None = None,
 ) -> SweepReport:
     """Read `addresses` in `dexes`, store one reading and the dexes' markets, and report what it took.
 
@@ -80,6 +83,8 @@ async def sweep(
     Where `evm` is given they are sized by it meanwhile, and the largest known is read next.
     `order` gives the accounts instead, as others are found to be larger or not to be read at all.
     Of the `books` coins of most open interest the order book is stored too, once the accounts are read.
+    States of many accounts come in one request through `batch`, or where the endpoint itself answers that
+    (`indexer.info.ahead`).
     `sight` sees each account as it comes, and may end the sweep. Such a sweep is not resumed: what was read until it
     ended, or the host was gone, is the reading.
     """
@@ -114,10 +119,11 @@ async def sweep(
             sight.begin(answers)
             crawl.on_read, crawl.stop = sight.take, sight.stop
         left = [address for address in listed if address not in parts.stored]
-        if evm is None or not left:
-            broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
-        else:
-            broken, sized = await _sized_and_read(store, crawl, left, evm)
+        async with reading_ahead(store, client, batch, left, len(names)) as crawl.ahead:
+            if evm is None or not left:
+                broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
+            else:
+                broken, sized = await _sized_and_read(store, crawl, left, evm)
         about_books = [] if broken or not books else await _books(store, client, answers, books)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
@@ -127,6 +133,7 @@ async def sweep(
         raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
     done = _complete(store, crawl, answers)
     report = _report(done, crawl, budget, resumed, time.monotonic() - started_s, broken)
+    report = replace(report, ahead=crawl.described_ahead())
     if sized is not None:
         report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()

@@ -29,6 +29,7 @@ from liqtruth.indexer.discovery.sources import Found, leaderboard, vaults
 from liqtruth.indexer.evm.deposits import Deposits
 from liqtruth.indexer.evm.sized import size_first
 from liqtruth.indexer.evm.sizing import EvmEndpoint
+from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
@@ -103,6 +104,7 @@ class WatchPlan:
     pace: Pace = field(default_factory=Pace)
     patience: Patience | None = None
     evm: EvmEndpoint | None = None
+    batch: BatchEndpoint | None = None
     keep: Keep = EVERYTHING
     compact_s: float = 3600.0
     order_books: int = LARGEST
@@ -135,6 +137,7 @@ async def _run(
         pace=plan.pace,
         patience=plan.patience,
         state=_begun(store),
+        batch=plan.batch,
     )
     stop = stopping(plan.for_s)
     timeout_s = store.settings.request_timeout_s

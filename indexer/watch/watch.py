@@ -29,6 +29,8 @@ from liqtruth.heatmap.grid import IntArray
 from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import POOLED_MODES
+from liqtruth.indexer.info.ahead import AccountSource, Ahead, reading_ahead
+from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.info.wire import Trade
@@ -83,6 +85,7 @@ class Watch:
     book: LiveBook = field(default_factory=LiveBook)
     crawl_queue: CrawlQueue = field(default_factory=CrawlQueue)
     state: WatchState = field(default_factory=WatchState)
+    batch: BatchEndpoint | None = None
 
     def __post_init__(self) -> None:
         self.budget = Budget.shared(self.weight_per_minute, self.base_url, self.store.settings.data_dir)
@@ -95,6 +98,7 @@ class Watch:
         self._newest_s = -math.inf
         self._resting_until_s = 0.0
         self._more_listed = asyncio.Event()
+        self._ahead: Ahead | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, then store everything. Raises where the exchange cannot be read at the start."""
@@ -104,21 +108,34 @@ class Watch:
             client.left_out = self.state.faults
             if not await unless(stop, self._begin(client)):
                 return
-            tasks = [
-                self._task("tape", self._listen),
-                self._task("planner", self._plan),
-                self._task("marker", lambda: self._mark(client)),
-                self._task("follower", self._follow),
-                self._task("keeper", self._keep),
-                *(self._task("reader", lambda: self._work(client)) for _ in range(self.concurrency)),
-            ]
-            try:
-                await stop.wait()
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-                await self._store_what_can_be()
+            known = sorted({address for address, _ in self.crawl_queue.pairs})
+            async with reading_ahead(
+                self.store,
+                client,
+                self.batch,
+                known,
+                len(self.dexes),
+                lambda problem: log.warning("batches given up", reason=problem),
+            ) as self._ahead:
+                await self._work_until(stop, client)
+            log.info("read ahead", result=[] if self._ahead is None else self._ahead.use.describe())
+
+    async def _work_until(self, stop: asyncio.Event, client: InfoClient) -> None:
+        tasks = [
+            self._task("tape", self._listen),
+            self._task("planner", self._plan),
+            self._task("marker", lambda: self._mark(client)),
+            self._task("follower", self._follow),
+            self._task("keeper", self._keep),
+            *(self._task("reader", lambda: self._work(client)) for _ in range(self.concurrency)),
+        ]
+        try:
+            await stop.wait()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._store_what_can_be()
 
     def _task(self, name: str, work: Callable[[], Awaitable[None]]) -> "asyncio.Task[None]":
         return asyncio.create_task(self._go_on(name, work), name=name)
@@ -234,10 +251,14 @@ class Watch:
         """Keep as much chosen as the budget lets through until the next choice."""
         per_s = (self.weight_per_minute or 60_000) / 60
         while True:
-            ahead = max(per_s * self.pace.plan_s * 2, DEAREST_WEIGHT * self.concurrency)
+            together = 0 if self._ahead is None else self._ahead.beyond_weight
+            ahead = max(per_s * self.pace.plan_s * 2, DEAREST_WEIGHT * max(self.concurrency, together))
             wanted = ahead - DEAREST_WEIGHT * self._queue.qsize()
             if wanted > 0 and time.monotonic() > self._resting_until_s:
-                for pair in self.crawl_queue.next(wanted, self.clock.now_s):
+                pairs = self.crawl_queue.next(wanted, self.clock.now_s)
+                if self._ahead is not None:
+                    self._ahead.expect(pairs)
+                for pair in pairs:
                     self._queue.put_nowait(pair)
             await asyncio.sleep(self.pace.plan_s)
 
@@ -259,8 +280,9 @@ class Watch:
         if dex not in self.book.tables:
             raise WireError("clearinghouseState", client.shown_url, f"no margin tables of the dex {dex!r}")
         token = {dex: self.book.tables[dex].collateral_token}
+        source: AccountSource = self._ahead or client
         readings = await read_account(
-            client, address, token, client.source, self._modes.get(address), MODE_MAX_AGE_S
+            source, address, token, client.source, self._modes.get(address), MODE_MAX_AGE_S
         )
         newest_s = max(one.state.time for one in readings) / 1000
         self._newest_s = max(self._newest_s, newest_s)

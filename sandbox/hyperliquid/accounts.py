@@ -6,12 +6,13 @@ equity is in the spot state and `tokenToAvailableAfterMaintenance` is what is le
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
 import numpy as np
 
+from liqtruth.sandbox.hyperliquid.protocol import HYPE, NAMES, OUTCOMES, USDC, ProtocolParts
 from liqtruth.sandbox.market.ledger import MICRO
 from liqtruth.sandbox.market.listings import (
     BUILDER_DEX,
@@ -24,11 +25,10 @@ from liqtruth.sandbox.market.listings import (
     scaled_tiers,
 )
 from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO
+from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO, Flags
 from liqtruth.sandbox.truth import is_pooled, open_positions
 
-USDC, HYPE = 0, 150
-FIRST_BUILDER_ASSET = 110_000
+FIRST_BUILDER_ASSET, PER_DEX = 110_000, 10_000
 Json = Any
 DEPLOYER: Final = "0x" + "5a" * 20
 SPOT_META: Final[Json] = {
@@ -48,6 +48,7 @@ class AccountBook:
 
     market: Market
     now_ms: Callable[[], int] | None = None
+    protocol: ProtocolParts = field(default_factory=ProtocolParts)
 
     @cached_property
     def row_of(self) -> dict[str, int]:
@@ -180,7 +181,7 @@ class AccountBook:
         """The exchange's asset id: place in the universe, builder dexs from 110000 on."""
         dex = self._assets[column].dex
         place = sum(asset.dex == dex for asset in self._assets[:column])
-        return place if dex != BUILDER_DEX else FIRST_BUILDER_ASSET + place
+        return place if dex != BUILDER_DEX else FIRST_BUILDER_ASSET + PER_DEX * self.protocol.disabled + place
 
     def spot(self, user: str) -> Json:
         """Balances; for pooled accounts also what is available after maintenance, per token."""
@@ -190,6 +191,18 @@ class AccountBook:
         if not is_pooled(self.market.hyperliquid, row):
             return {"balances": [_balance("USDC", USDC, "0.0", "0.0")]}
         return self._pooled_spot(row)
+
+    def _in_outcomes(self, total: int) -> int:
+        """Of a pooled account's collateral, what is in outcome tokens: a whole number of dollars."""
+        return max(0, total // (5 * MICRO)) * MICRO if self.protocol.outcomes else 0
+
+    def _posted_elsewhere(self, isolated: Flags, row: int) -> int:
+        """What backs isolated positions of the builder dex, where that has a collateral of its own."""
+        if self.protocol.collateral_token == USDC:
+            return 0
+        ledger = self.market.hyperliquid.ledger
+        there = isolated & np.array([asset.dex == BUILDER_DEX for asset in self._assets])
+        return int(np.where(there, ledger.isolated_cash[row] + ledger.lots[row] * self.mark, 0).sum())
 
     def _pooled_spot(self, row: int) -> Json:
         ledger = self.market.hyperliquid.ledger
@@ -201,15 +214,33 @@ class AccountBook:
         margin = int((np.abs(value) // ledger.leverage[row])[~isolated].sum())
         hold = min(margin, max(0, int(self._equity[row] * MICRO))) + isolated_usd
         available = float(self._equity[row]) - float(self._maintenance[row])
-        state: Json = {"balances": [_balance("USDC", USDC, from_units(total, 6), from_units(hold, 6), "0.0")]}
+        apart, posted = self._in_outcomes(total), self._posted_elsewhere(isolated, row)
+        state: Json = {
+            "balances": [
+                _balance(
+                    "USDC", USDC, from_units(total - apart - posted, 6), from_units(hold - posted, 6), "0.0"
+                )
+            ]
+        }
         left = [[USDC, from_float(available)]]
+        if (token := self.protocol.collateral_token) != USDC:
+            shown = from_units(posted, 6)
+            state["balances"].append(_balance(NAMES[token], token, shown, shown, "0.0"))
+            left.append([token, "0.0"])
+        if apart:
+            state["balances"].append(_outcome(OUTCOMES[0], from_units(apart, 6)))
         if self.market.hyperliquid.people.mode[row] == PORTFOLIO:
             amount = from_units(int(ledger.collateral_lots[row]), 2)
-            state["balances"].append(_balance("HYPE", HYPE, amount, "0.0", "0.5"))
+            state["balances"].append(_balance("HYPE", HYPE, amount, "0.0", self.protocol.ltv))
             state["portfolioMarginEnabled"] = True
             left.append([HYPE, amount])
         state["tokenToAvailableAfterMaintenance"] = left
         return state
+
+
+def _outcome(number: int, total: str) -> Json:
+    """A balance of an outcome, which is no token."""
+    return {"coin": f"+{number}", "total": total, "hold": "0.0", "entryNtl": "0.0"}
 
 
 def _balance(coin: str, token: int, total: str, hold: str, ltv: str | None = None) -> Json:

@@ -144,10 +144,11 @@ class EvmEndpoint:
 
     def _margin_summary(self, dex: int, user: int) -> Result:
         """accountValue, marginUsed, ntlPos, rawUsd, as the info endpoint has them in `marginSummary`."""
-        dexes = list(dict.fromkeys(asset.dex for asset in self.book.market.spec.assets))
-        if dex >= len(dexes):
+        main, *built = dict.fromkeys(asset.dex for asset in self.book.market.spec.assets)
+        dexes = [main, *[None] * self.book.protocol.disabled, *built]
+        if dex >= len(dexes) or dexes[dex] is None:
             return []
-        shown = self.book.clearinghouse(f"0x{user:040x}", dexes[dex])["marginSummary"]
+        shown = self.book.clearinghouse(f"0x{user:040x}", str(dexes[dex]))["marginSummary"]
         names = ("accountValue", "totalMarginUsed", "totalNtlPos", "totalRawUsd")
         return [self.node.usd_scale * micro(shown[name]) for name in names]
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from liqtruth.sandbox.hyperliquid.protocol import FIRST_OUTCOME_ASSET, OUTCOMES, ProtocolParts
 from liqtruth.sandbox.market.ledger import MICRO, TAKER_FEE_PPM
 from liqtruth.sandbox.market.listings import from_units
 from liqtruth.sandbox.market.market import Market
@@ -78,17 +79,24 @@ class _Holding:
         return sign * closed * px - freed
 
 
-def newest_fills(market: Market, row: int) -> list[Json]:
+def newest_fills(market: Market, row: int, form: ProtocolParts | None = None) -> list[Json]:
     """At most a page, newest first."""
-    return _fills(market, row, 0, market.as_of_ms)[-PAGE:][::-1]
+    return _fills(market, row, 0, market.as_of_ms, form or ProtocolParts())[-PAGE:][::-1]
 
 
-def fills_by_time(market: Market, row: int, start_ms: int, end_ms: int) -> list[Json]:
+def fills_by_time(market: Market, row: int, start_ms: int, end_ms: int, form: ProtocolParts) -> list[Json]:
     """Oldest first from `start_ms`, at most a page; only the newest ten thousand of an account are kept."""
-    return _fills(market, row, start_ms, end_ms)[:PAGE]
+    return _fills(market, row, start_ms, end_ms, form)[:PAGE]
 
 
-def _fills(market: Market, account: int, start_ms: int, end_ms: int) -> list[Json]:
+def fill_of(market: Market, account: int, row: int, form: ProtocolParts) -> Json:
+    """One side of the trade, no other one replayed: nothing was held before, but by the account that is liquidated."""
+    trades = market.trades
+    lots = int(trades.lots[row]) * (1 if trades.buyer[row] == account else -1)
+    return _fill(market, account, row, lots, -lots if trades.liquidated[row] == account else 0, 0, form)
+
+
+def _fills(market: Market, account: int, start_ms: int, end_ms: int, form: ProtocolParts) -> list[Json]:
     trades = market.trades
     rows = np.flatnonzero((trades.buyer == account) | (trades.seller == account))
     times = market.path.times_ms[trades.point[rows]]
@@ -102,11 +110,21 @@ def _fills(market: Market, account: int, start_ms: int, end_ms: int) -> list[Jso
         before = holdings[coin].lots
         profit = holdings[coin].take(lots, px)
         if shown:
-            written.append(_fill(market, account, row, lots, before, profit))
-    return written
+            written.append(_fill(market, account, row, lots, before, profit, form))
+    return [*([_outcome_fill(written[0])] if form.outcomes and written else []), *written]
 
 
-def _fill(market: Market, account: int, row: int, lots: int, before: int, profit: int) -> Json:
+def _outcome_fill(beside: Json) -> Json:
+    """A trade of an outcome at the time of another one."""
+    number = OUTCOMES[0]
+    changed = {"coin": f"#{number}", "px": "0.37", "sz": "25.0", "startPosition": "0.0", "closedPnl": "0.0"}
+    kept = {name: value for name, value in beside.items() if name != "liquidation"}
+    return {**kept, **changed, "dir": "Buy", "oid": FIRST_OUTCOME_ASSET + number, "tid": number}
+
+
+def _fill(
+    market: Market, account: int, row: int, lots: int, before: int, profit: int, form: ProtocolParts
+) -> Json:
     trades, asset = market.trades, market.spec.assets[market.trades.coin[row]]
     forced, px_text = int(trades.liquidated[row]), from_units(int(trades.px[row]), 6 - asset.sz_decimals)
     fill: Json = {
@@ -124,12 +142,14 @@ def _fill(market: Market, account: int, row: int, lots: int, before: int, profit
         "fee": from_units(_fee(market, account, row), 6),
         "tid": trade_id(market, row),
         "feeToken": "USDC",
+        "feeTrialEscrow": "0.0",
         "twapId": None,
     }
     if forced >= 0:
         method = "backstop" if trades.backstop[row] else "market"
         user = market.addresses[forced]
-        fill["liquidation"] = {"liquidatedUser": user, "markPx": px_text, "method": method}
+        named = {"liquidatedUser": user} if form.names_liquidated(forced == account) else {}
+        fill["liquidation"] = {**named, "markPx": px_text, "method": method}
     return fill
 
 

@@ -1,10 +1,11 @@
 """Hyperliquid's `POST /info` over a synthetic market: request body in, JSON out, no network here.
 
-Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable. Markets: meta, allPerpMetas,
-metaAndAssetCtxs, allMids, l2Book, perpDexs, spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who
-is who: userRole, subAccounts, subAccounts2, referral, vaultDetails, vaultSummaries. Fills: userFills,
-userFillsByTime. Everything else is refused with 422, as the exchange does. The rate limit is the documented weight per
-request type in a rolling minute.
+Accounts: clearinghouseState, spotClearinghouseState, userAbstraction, liquidatable, and batchClearinghouseStates where
+that is switched on. Markets: meta, allPerpMetas, metaAndAssetCtxs, marginTable, outcomeMeta, allMids, l2Book, perpDexs,
+spotMeta, candleSnapshot, fundingHistory, recentTrades, exchangeStatus. Who is who: userRole, subAccounts, subAccounts2,
+referral, vaultDetails, vaultSummaries. Fills: userFills, userFillsByTime. Everything else is refused with 422, as the
+exchange does. The rate limit is the documented weight per request type in a rolling minute. `protocol` has the newer
+parts.
 """
 
 from collections import deque
@@ -17,15 +18,16 @@ import numpy as np
 
 from liqtruth.sandbox.hyperliquid.accounts import (
     SPOT_META,
-    USDC,
     AccountBook,
     builder_dex,
     listing,
     margin_table,
 )
+from liqtruth.sandbox.hyperliquid.batches import BY_INFO, Batches
 from liqtruth.sandbox.hyperliquid.directory import Directory
 from liqtruth.sandbox.hyperliquid.fills import fills_by_time, newest_fills, recent_trades
 from liqtruth.sandbox.hyperliquid.orders import DIGITS, l2_book
+from liqtruth.sandbox.hyperliquid.protocol import OUTCOMES, USDC, ProtocolParts
 from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, fixed, from_float, from_units
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.market.roles import Roles, draw_roles
@@ -44,11 +46,15 @@ DEFAULT_WEIGHT: Final = 20
 ITEMS_PER_WEIGHT: Final = {
     "recentTrades": 20, "fundingHistory": 20, "userFills": 20, "userFillsByTime": 20, "candleSnapshot": 60,
 }  # fmt: skip
+ASSUMED_PER_ITEM: Final = {BY_INFO: 2}
+"""Nobody documents it: as of so many single requests."""
 WINDOW_S: Final = 60.0
 
 
 def weight_of(request_type: str, items: int) -> int:
     """Weight of an answered request; `items` is how many rows it returned."""
+    if request_type in ASSUMED_PER_ITEM:
+        return max(DEFAULT_WEIGHT, ASSUMED_PER_ITEM[request_type] * items)
     base = 2 if request_type in LIGHT else HEAVY.get(request_type, DEFAULT_WEIGHT)
     per = ITEMS_PER_WEIGHT.get(request_type)
     return base if per is None else base + items // per
@@ -85,18 +91,23 @@ class InfoEndpoint:
 
     market: Market
     now_ms: Callable[[], int] | None = None
+    batches: Batches = field(default_factory=Batches)
+    protocol: ProtocolParts = field(default_factory=ProtocolParts)
     book: AccountBook = field(init=False)
     record: Record = field(init=False)
 
     def __post_init__(self) -> None:
-        self.book = AccountBook(self.market, self.now_ms)
+        self.book = AccountBook(self.market, self.now_ms, self.protocol)
         self.record = Record(self.market, self.market.hyperliquid)
         self._handlers: dict[str, Callable[[Body], Json]] = {
             "clearinghouseState": lambda body: self.book.clearinghouse(_user(body), self._dex(body)),
+            BY_INFO: self._batch,
             "spotClearinghouseState": lambda body: self.book.spot(_user(body)),
             "userAbstraction": lambda body: self.book.abstraction(_user(body)),
             "meta": lambda body: self.meta(self._dex(body)),
             "metaAndAssetCtxs": self._meta_and_contexts,
+            "marginTable": self._margin_table,
+            "outcomeMeta": lambda _: {"outcomes": [{"outcome": number} for number in self._outcomes]},
             "allMids": self._all_mids,
             "perpDexs": lambda _: self._perp_dexs(),
             "spotMeta": lambda _: SPOT_META,
@@ -119,7 +130,7 @@ class InfoEndpoint:
 
     def at(self, market: Market) -> "InfoEndpoint":
         """The same endpoint at another moment of the same market."""
-        later = InfoEndpoint(market, self.now_ms)
+        later = InfoEndpoint(market, self.now_ms, self.batches, self.protocol)
         later.record = Record.following(self.record, market, market.hyperliquid)
         if "roles" in self.__dict__:
             later.__dict__["roles"] = self.roles
@@ -171,11 +182,30 @@ class InfoEndpoint:
     def meta(self, dex: str) -> Json:
         assets = [asset for _, asset in self._on(dex)]
         tiered = sorted({asset.table_id for asset in assets if asset.table_id >= 50})
+        listed = tiered if self.protocol.lists_tables else []
         return {
             "universe": [listing(asset) for asset in assets],
-            "marginTables": [[table, margin_table(table)] for table in tiered],
-            "collateralToken": USDC,
+            "marginTables": [[table, margin_table(table)] for table in listed],
+            "collateralToken": self.protocol.collateral_token if dex == BUILDER_DEX else USDC,
         }
+
+    def _margin_table(self, body: Body) -> Json:
+        """One of the dex's, whether its `meta` lists it or not."""
+        number = _integer(body, "id", 0)
+        if number not in {asset.table_id for _, asset in self._on(self._dex(body))}:
+            raise Unprocessable(f"no margin table {number}")
+        return margin_table(number)
+
+    def _batch(self, body: Body) -> Json:
+        dex = self._dex(body)
+        states = (
+            self.batches.listed(body.get("users"), dex, self.book.clearinghouse)
+            if self.batches.public
+            else None
+        )
+        if states is None:
+            raise Unprocessable("Failed to deserialize the JSON body into the target type")
+        return states
 
     def _meta_and_contexts(self, body: Body) -> Json:
         dex = self._dex(body)
@@ -208,26 +238,30 @@ class InfoEndpoint:
         }
 
     def _all_mids(self, body: Body) -> Json:
-        marks = self.market.path.mark_units[-1]
+        marks, dex = self.market.path.mark_units[-1], self._dex(body)
         return {
             asset.name: from_units(int(marks[column]), 6 - asset.sz_decimals)
-            for column, asset in self._on(self._dex(body))
-        }
+            for column, asset in self._on(dex)
+        } | ({} if dex else {f"#{number}": "0.37" for number in self._outcomes})
+
+    @property
+    def _outcomes(self) -> tuple[int, ...]:
+        return OUTCOMES if self.protocol.outcomes else ()
 
     def _newest_fills(self, body: Body) -> Json:
         row = self.book.row_of.get(_user(body))
-        return [] if row is None else newest_fills(self.market, row)
+        return [] if row is None else newest_fills(self.market, row, self.protocol)
 
     def _fills_by_time(self, body: Body) -> Json:
         if "startTime" not in body:
             raise Unprocessable("userFillsByTime needs startTime")
         row = self.book.row_of.get(_user(body))
         start, end = _integer(body, "startTime", 0), _integer(body, "endTime", self.market.as_of_ms)
-        return [] if row is None else fills_by_time(self.market, row, start, end)
+        return [] if row is None else fills_by_time(self.market, row, start, end, self.protocol)
 
     def _perp_dexs(self) -> Json:
         names = [asset.name for _, asset in self._on(BUILDER_DEX)]
-        return [None, builder_dex(names)] if names else [None]
+        return [None, *[None] * self.protocol.disabled, builder_dex(names)] if names else [None]
 
     def _book(self, body: Body) -> Json:
         digits = body.get("nSigFigs")
@@ -302,4 +336,4 @@ def _integer(body: Body, name: str, default: int) -> int:
 
 def items_of(request_type: str, answer: Json) -> int:
     """Rows that count toward the weight."""
-    return len(answer) if request_type in ITEMS_PER_WEIGHT else 0
+    return len(answer) if request_type in ITEMS_PER_WEIGHT or request_type in ASSUMED_PER_ITEM else 0

@@ -14,7 +14,8 @@ from typing import IO, Any, Final
 import msgpack
 import numpy as np
 
-from liqtruth.sandbox.hyperliquid.accounts import HYPE, USDC, AccountBook
+from liqtruth.sandbox.hyperliquid.accounts import AccountBook
+from liqtruth.sandbox.hyperliquid.protocol import HYPE, USDC
 from liqtruth.sandbox.market.ledger import MICRO
 from liqtruth.sandbox.market.listings import BUILDER_DEX, Asset, Floats, Ints, listed, scaled_tiers
 from liqtruth.sandbox.market.market import GRANDFATHERED_LEVERAGE, Market

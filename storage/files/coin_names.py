@@ -41,6 +41,15 @@ QUOTED: Final = tuple(
 )
 
 
+OUTCOME: Final = re.compile(r"[#+]\d+")
+"""Outcome markets of HIP-4 (`#12` is traded, `+12` is held), which are no perpetuals."""
+
+
+def is_outcome(name: str) -> bool:
+    """Whether it is the name of an outcome market or of a holding in one."""
+    return OUTCOME.fullmatch(name.strip()) is not None
+
+
 @dataclass(frozen=True)
 class CoinName:
     """A name as given, and what it means.

@@ -96,6 +96,23 @@ def test_every_position_of_the_ledger_is_read_exactly(joined: pl.DataFrame) -> N
     assert ((joined["entry_px_true"] / joined["entry_px_read"] - 1).abs() < 1e-12).all()
 
 
+def test_holdings_in_outcome_markets_are_no_positions(
+    changed: Callable[..., Path], state: NodeState, marks: Mapping[tuple[str, str], float]
+) -> None:
+    """Their ids, from 100000000 on, would fall on those of perpetuals."""
+
+    def hold(document: Document) -> None:
+        for dex in locus(document)["cls"]:
+            for _, account in dex["user_states"]["user_to_state"]:
+                held = account["p"]["p"]
+                outcome = {"s": 700, "e": 1_000_000, "l": {"C": 1}, "M": 1, "f": {"a": 0, "o": 0, "c": 0}}
+                account["p"]["p"] = [[100_000_000, outcome], *held, [100_010_001, outcome]]
+
+    read = read_state(changed(hold), marks)
+    assert read.positions.drop("source").equals(state.positions.drop("source"))
+    assert read.left_out.total == 0
+
+
 @pytest.mark.parametrize(
     ("mode", "margin_mode", "at_least"),
     [
