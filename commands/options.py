@@ -428,7 +428,7 @@ Samples = Annotated[SampleOptions, SampleOptions.spread()]
 class Globals:
     """Options that stand before the command."""
 
-    data_dir: Path | None = None
+    data_dir: str | None = None
 
 
 GLOBALS = Globals()

@@ -18,6 +18,7 @@ import polars as pl
 from sqlmodel import Session, col, delete, func, or_, select
 
 from liqtruth.storage.database.tables import Partition, Reading, upsert
+from liqtruth.storage.database.turns import take_turn
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of
 from liqtruth.storage.lake.moving import (
     ACCOUNT,
@@ -160,8 +161,8 @@ def _write(
         stored = stored.drop(COLLATERAL) if shares else stored
     small, metadata = packed(stored)
     metadata[FORMAT] = json.dumps({"columns": rows.columns, "shares": shares and dataset == "positions"})
-    folder = lake.root / folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
-    file = write_new(small, folder, name or archive.name, metadata).relative_to(lake.root).as_posix()
+    folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
+    file = write_new(small, lake.place, folder, name or archive.name, metadata)
     return _rows_of(archive, file, dataset, rows)
 
 
@@ -193,6 +194,7 @@ def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> l
 def swap_archive(session: Session, archive: Archive, rows: Sequence[Partition]) -> set[str] | None:
     """Point the readings to the archive; the files that nothing points to any more, or null where nothing was changed
     because a reading was removed or written anew meanwhile."""
+    take_turn(session, archive.readings[0].venue)
     query = select(Reading).where(col(Reading.id).in_(archive.before))
     known = {one.id: one for one in session.exec(query).all()}
     if {name: one.archive for name, one in known.items()} != archive.before:

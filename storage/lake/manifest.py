@@ -14,9 +14,10 @@ from urllib.parse import quote, unquote
 from uuid import uuid4
 
 import polars as pl
-from sqlmodel import Session, col, delete, select, update
+from sqlmodel import Session, and_, col, delete, or_, select, update
 
 from liqtruth.storage.database.tables import Latest, Partition, Reading, SweepPart, upsert
+from liqtruth.storage.database.turns import take_turn
 
 ALL_COINS: Final = "_all"
 """Coin of partitions whose rows are not of one coin."""
@@ -81,6 +82,7 @@ def drop_reading(session: Session, reading_id: str) -> set[str]:
     query = select(Partition).where(Partition.reading_id == reading_id)
     files = {file_of(row) for row in session.exec(query).all()}
     reading = session.get_one(Reading, reading_id)
+    take_turn(session, reading.venue)
     note_change(session, reading.venue)
     session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
     session.exec(delete(Reading).where(col(Reading.id) == reading_id))
@@ -100,6 +102,7 @@ def _emptied(session: Session, archive: str | None) -> set[str]:
 
 def swap_reading(session: Session, reading: Reading, rows: Sequence[Partition]) -> set[str]:
     """Make `rows` all that the manifest has of the reading; returns the files that nothing points to any more."""
+    take_turn(session, reading.venue)
     query = select(Partition).where(Partition.reading_id == reading.id)
     before = {file_of(row) for row in session.exec(query).all()}
     session.exec(delete(Partition).where(col(Partition.reading_id) == reading.id))
@@ -174,8 +177,18 @@ def _as_folder(name: str) -> str:
     return f"%2E{quoted[1:]}" if quoted.startswith(".") else quoted or "%"
 
 
-def swap_series(session: Session, before: Partition | None, after: Partition) -> None:
-    """Point to the day's new file instead of the old one."""
-    if before is not None:
-        session.exec(delete(Partition).where(col(Partition.path) == before.path))
+def swap_series(session: Session, before: Sequence[Partition], after: Partition, until: date) -> bool:
+    """Point to the new file instead of all that the series has from its day to `until`; false, and nothing is done,
+    where these are not the rows `before` any more, for another machine was quicker."""
+    take_turn(session, after.venue)
+    query = Series(after.dataset, after.venue, after.coin).query()
+    within = and_(col(Partition.day) >= after.day, col(Partition.day) < until)
+    rows = session.exec(query.where(or_(within, Partition.archive == month_of(after.day)))).all()
+    there = {row.path for row in rows}
+    if there == {after.path}:  # the answer to an earlier commit was lost
+        return True
+    if there != {row.path for row in before}:
+        return False
+    session.exec(delete(Partition).where(col(Partition.path).in_(there)))
     upsert(session, [after])
+    return True

@@ -20,13 +20,11 @@ from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import Archive
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.parquet import unique
-from liqtruth.storage.lock import alone
 from liqtruth.storage.upkeep.months import finished_months, put_together
 from liqtruth.storage.upkeep.retention import Keep, given_up, thin_markets
 
 MOST_ROWS: Final = 12_000_000
 """Positions of an archive."""
-LOCK: Final = "compact.lock"
 EVERYTHING: Final = Keep()
 
 
@@ -90,7 +88,7 @@ def compact(
     moment = now or datetime.now(UTC)
     if dry:
         return _compacted(lake, keep, moment, on_progress, is_over, dry)
-    with alone(lake.root / LOCK, "a compaction"):
+    with lake.alone("compact", "a compaction"):
         return _compacted(lake, keep, moment, on_progress, is_over, dry)
 
 
@@ -137,7 +135,7 @@ def _archived(lake: Lake, archive: Archive, done: Compacted) -> bool:
 
 
 def _size(lake: Lake) -> tuple[int, int]:
-    sizes = [path.stat().st_size for path in lake.root.rglob("*.parquet")]
+    sizes = [one.bytes for one in lake.place.files() if one.name.endswith(".parquet")]
     return len(sizes), sum(sizes)
 
 

@@ -4,21 +4,19 @@ Liquidations stay by day: on which days any were recorded is known from their fi
 what is read next, the last of each account and dex in a month is kept.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
-from sqlmodel import Session, col, delete, select
+from sqlmodel import col, select
 
-from liqtruth.storage.database.tables import Partition, upsert
+from liqtruth.storage.database.tables import Partition
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import DATASETS
-from liqtruth.storage.lake.lake import LOCK, Lake
-from liqtruth.storage.lake.manifest import AND, Series, folder_of, month_of, sources_in
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.manifest import AND, Series, folder_of, month_of, sources_in, swap_series
 from liqtruth.storage.lake.parquet import read_parquet, unique, write_new
-from liqtruth.storage.lock import waiting
 
 BY_DAY: Final = ("liquidations",)
 LAST_OF_EACH: Final = {"sizes": ("address", "dex")}
@@ -60,33 +58,23 @@ def put_together(lake: Lake, month: Month) -> bool:
     cannot be read: they stay as they are."""
     series = month.series
     folder = folder_of(series.dataset, series.venue, series.coin)
-    with waiting(lake.root / folder / LOCK):
+    until = (month.first + timedelta(days=31)).replace(day=1)
+    with lake.turn(folder):
         with lake.database.session() as session:
-            rows = session.exec(series.query().where(*_within(month.first))).all()
+            rows = session.exec(
+                series.query().where(Partition.day >= month.first, Partition.day < until)
+            ).all()
         if len(rows) < 2:
             return False
         try:
-            days = pl.concat([read_parquet(lake.root / row.path)[0] for row in rows])
+            days = pl.concat([read_parquet(lake.place, row.path)[0] for row in rows])
         except (FileNotFoundError, FileDamaged):
             return False
         known = LAST_OF_EACH.get(series.dataset)
         kept = days if known is None else days.unique(known, keep="last", maintain_order=True)
-        path = write_new(kept, lake.root / folder / month.first.isoformat(), unique("month"))
-        file, source = (
-            path.relative_to(lake.root).as_posix(),
-            AND.join(sources_in(row.source for row in rows)),
-        )
+        file = write_new(kept, lake.place, f"{folder}/{month.first.isoformat()}", unique("month"))
+        source = AND.join(sources_in(row.source for row in rows))
         after = series.row(file, month.first, kept, source, month_of(month.first))
-        lake.database.transact(lambda session: _swap(session, rows, after))
-    lake.remove({row.path for row in rows})
-    return True
-
-
-def _within(first: date) -> tuple[Any, ...]:
-    following = (first + timedelta(days=31)).replace(day=1)
-    return col(Partition.day) >= first, col(Partition.day) < following
-
-
-def _swap(session: Session, days: Sequence[Partition], month: Partition) -> None:
-    session.exec(delete(Partition).where(col(Partition.path).in_([row.path for row in days])))
-    upsert(session, [month])
+        swapped = lake.database.transact(lambda session: swap_series(session, rows, after, until))
+    lake.remove({row.path for row in rows} if swapped else {file})
+    return swapped

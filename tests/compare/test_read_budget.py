@@ -17,6 +17,7 @@ from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake import lake
+from liqtruth.storage.lake.places import Folder
 from liqtruth.storage.store import Settings, Store
 from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
 from tests.compare.test_lead_lag_lake import HOUR, opened, series
@@ -50,9 +51,9 @@ class Reads:
 def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
     counted, read_parquet, session = Reads(), lake.read_parquet, Database.session
 
-    def counting_read(path: Path, *args: Any) -> Any:
-        counted.opened[path] += 1
-        return read_parquet(path, *args)
+    def counting_read(place: Folder, name: str, *args: Any) -> Any:
+        counted.opened[place.full(name)] += 1
+        return read_parquet(place, name, *args)
 
     def counting_session(database: Database) -> Any:
         counted.sessions += 1

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake import lake, read_once
+from liqtruth.storage.lake.places import Folder
 from liqtruth.storage.store import Store
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
@@ -40,9 +41,9 @@ def files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every opening of a file."""
     found, read_parquet = [], lake.read_parquet
 
-    def reading(path: Path, *args: object) -> object:
-        found.append(path)
-        return read_parquet(path, *args)  # type: ignore[arg-type]
+    def reading(place: Folder, name: str, *args: object) -> object:
+        found.append(place.full(name))
+        return read_parquet(place, name, *args)  # type: ignore[arg-type]
 
     monkeypatch.setattr(lake, "read_parquet", reading)
     return found
