@@ -1,10 +1,11 @@
-"""Many readings in few files: an archive holds the books of an hour, or of a day, and reads as they did.
+"""Many readings in few files: an archive holds the readings of an hour, or of a day, and reads as they did.
 
 The rows of all its readings lie sorted by coin, account and time, as `storage.lake.moving` keeps them small; a large
 archive is split by coins, so that whoever asks for a coin opens one file. A reading says which archive it is in, and
-the files of an archive have manifest rows of their own. New files are written first; then one transaction points
-readings and rows to them, and what nothing points to any more is removed: a kill at any instant leaves the old files or
-the new ones.
+the files of an archive have manifest rows of their own: of books, of which a question needs the last, a row per coin;
+of censuses and readings of accounts, which are looked up by coin and time, the rows that they had. New files are
+written first; then one transaction points readings and rows to them, and what nothing points to any more goes: a kill
+at any instant leaves the old files or the new ones. A column that only some of the readings have is null in the others.
 """
 
 import json
@@ -15,11 +16,11 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import polars as pl
-from sqlmodel import Session, col, delete, func, or_, select
+from sqlmodel import Session, and_, col, delete, func, or_, select
 
-from liqtruth.storage.database.tables import Partition, Reading, upsert
+from liqtruth.storage.database.tables import Partition, Reading, Scope, upsert
 from liqtruth.storage.database.turns import take_turn
-from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of
+from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
 from liqtruth.storage.lake.moving import (
     ACCOUNT,
     COLLATERAL,
@@ -120,7 +121,8 @@ def _groups(lake: "Lake", archive: Archive) -> Iterator[tuple[str, ...]]:
 def of_readings(ids: Sequence[str]) -> Any:
     """Manifest rows of files of these readings, be they their own or an archive's."""
     archives = select(Reading.archive).where(col(Reading.id).in_(ids), col(Reading.archive).is_not(None))
-    return or_(col(Partition.reading_id).in_(ids), col(Partition.archive).in_(archives))
+    of_archive = and_(col(Partition.reading_id).is_(None), col(Partition.archive).in_(archives))
+    return or_(col(Partition.reading_id).in_(ids), of_archive)
 
 
 def _side_by_side(
@@ -168,6 +170,13 @@ def _write(
 
 def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> list[Partition]:
     """`last_at` is the moment of the last reading that has any: what is asked of its readings by coin."""
+    if dataset != SHARED and any(one.scope != Scope.BOOK for one in archive.readings):
+        known = {one.id: one for one in archive.readings}
+        return [
+            row
+            for (name,), part in rows.group_by(READING, maintain_order=True)
+            for row in snapshot_rows(file, dataset, known[str(name)], part, archive.name)
+        ]
     first = archive.readings[0]
     moments = {one.id: one.as_of for one in archive.readings}
     has_coins = "coin" in rows.columns

@@ -253,11 +253,19 @@ class Lake:
         if coins is not None:
             query = query.where(col(Partition.coin).in_(coins))
         ordered = query.order_by(col(Partition.reading_id), col(Partition.path))
-        parts = [
-            part
-            for row, rows in self._read(lambda _: self._asked(ordered), coins, tuple(reading_ids))
-            for part in _by_reading(row, rows)
-        ]
+        lies_in: dict[str, str | None] = {}
+
+        def look_up(_: bool) -> list[Partition]:
+            with self.database.session() as session:
+                places = select(Reading.id, Reading.archive).where(col(Reading.id).in_(reading_ids))
+                lies_in.update(session.exec(places).all())
+                return list(session.exec(ordered).all())
+
+        def ids_in(row: Partition) -> tuple[str, ...]:
+            """An archive may still have the rows of a reading that was stored again since."""
+            return tuple(one for one in reading_ids if lies_in.get(one) == row.archive)
+
+        parts = [part for row, rows in self._read(look_up, coins, ids_in) for part in _by_reading(row, rows)]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
     def archive(self, archive: Archive) -> bool:
@@ -272,7 +280,7 @@ class Lake:
         """What the positions of an archive share by account and reading, up to the last of these; `part` is one of its
         files."""
         query = select(Partition).where(Partition.archive == part.archive, Partition.dataset == SHARED)
-        [(_, rows)] = self._read(lambda _: self._asked(query), None, reading_ids)
+        [(_, rows)] = self._read(lambda _: self._asked(query), None, lambda _: reading_ids)
         return rows
 
     def _asked(self, query: Any) -> list[Partition]:
@@ -283,7 +291,7 @@ class Lake:
         self,
         look_up: Callable[[bool], list[Partition]],
         coins: Coins = None,
-        reading_ids: tuple[str, ...] = (),
+        ids_in: Callable[[Partition], tuple[str, ...]] = lambda row: (),
         damaged: list[FileDamaged] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows that `look_up` gives point to, each file once.
@@ -296,7 +304,7 @@ class Lake:
             found, faults, lately = [], [], set[str]()
             for file, row in by_file.items():
                 try:
-                    found.append((row, self._read_file(file, row, coins, reading_ids)))
+                    found.append((row, self._read_file(file, row, coins, ids_in(row))))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:

@@ -1,7 +1,8 @@
 """The manifest: which files of the lake exist for readers, and whose rows they hold.
 
 A series has one row per file. A snapshot has one row per coin, all of one file: `path` is then `FILE#COIN`. (Lakes of
-before had a file per coin; they are read as they are.) Files are never overwritten: each writing has a name of its own,
+before had a file per coin; they are read as they are.) An archive of readings that are looked up by coin has a row per
+coin and reading, `FILE#COIN#READING`. Files are never overwritten: each writing has a name of its own,
 and the transaction that swaps the rows is the moment at which readers see the new file instead of the old one.
 """
 
@@ -34,12 +35,15 @@ def file_of(partition: Partition) -> str:
 
 def coin_in_file(partition: Partition) -> str | None:
     """The coin whose rows of the file are meant; null for the whole file."""
-    _, marked, coin = partition.path.partition(OF_COIN)
-    return unquote(coin) if marked else None
+    _, *marks = partition.path.split(OF_COIN)
+    return unquote(marks[0]) if marks and (marks[0] or len(marks) == 1) else None
 
 
-def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame) -> list[Partition]:
-    """One row per coin of the snapshot in `file`, or one in all where it has no coins."""
+def snapshot_rows(
+    file: str, dataset: str, reading: Reading, frame: pl.DataFrame, archive: str | None = None
+) -> list[Partition]:
+    """One row per coin of the snapshot in `file`, or one in all where it has no coins; it may share the file with other
+    readings of an `archive`."""
     times = [
         pl.len().alias("rows"),
         pl.col("as_of").min().alias("first"),
@@ -53,10 +57,12 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
         "day": reading.as_of.date(),
         "reading_id": reading.id,
         "source": reading.source,
+        "archive": archive,
     }
+    of_reading = "" if archive is None else f"{OF_COIN}{quote(reading.id, safe='')}"
     return [
         Partition(
-            path=f"{file}{OF_COIN}{quote(row['coin'], safe='')}" if has_coins else file,
+            path=f"{file}{_of_coin(row['coin'] if has_coins else None, of_reading)}{of_reading}",
             coin=row["coin"] if has_coins else ALL_COINS,
             rows=row["rows"],
             first_at=row["first"],
@@ -65,6 +71,12 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
         )
         for row in counted.iter_rows(named=True)
     ]
+
+
+def _of_coin(coin: str | None, of_reading: str) -> str:
+    if coin is None:
+        return OF_COIN if of_reading else ""
+    return f"{OF_COIN}{quote(coin, safe='')}"
 
 
 def listed_files(session: Session) -> set[str]:
@@ -79,37 +91,39 @@ def listed_files(session: Session) -> set[str]:
 
 def drop_reading(session: Session, reading_id: str) -> set[str]:
     """Remove the reading from the manifest; returns the files that nothing points to any more."""
-    query = select(Partition).where(Partition.reading_id == reading_id)
-    files = {file_of(row) for row in session.exec(query).all()}
     reading = session.get_one(Reading, reading_id)
     take_turn(session, reading.venue)
     note_change(session, reading.venue)
-    session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
+    stale = _without_rows(session, reading_id)
     session.exec(delete(Reading).where(col(Reading.id) == reading_id))
-    return files | _emptied(session, reading.archive)
-
-
-def _emptied(session: Session, archive: str | None) -> set[str]:
-    """The files of an archive of which no reading is left, out of the manifest."""
-    if archive is None or session.exec(select(Reading.id).where(Reading.archive == archive)).first():
-        return set()
-    files = {
-        file_of(row) for row in session.exec(select(Partition).where(Partition.archive == archive)).all()
-    }
-    session.exec(delete(Partition).where(col(Partition.archive) == archive))
-    return files
+    return stale
 
 
 def swap_reading(session: Session, reading: Reading, rows: Sequence[Partition]) -> set[str]:
     """Make `rows` all that the manifest has of the reading; returns the files that nothing points to any more."""
     take_turn(session, reading.venue)
-    query = select(Partition).where(Partition.reading_id == reading.id)
-    before = {file_of(row) for row in session.exec(query).all()}
-    session.exec(delete(Partition).where(col(Partition.reading_id) == reading.id))
+    stale = _without_rows(session, reading.id)
     upsert(session, [reading])
     upsert(session, rows)
     note_change(session, reading.venue)
-    return before - {file_of(row) for row in rows}
+    return stale - {file_of(row) for row in rows}
+
+
+def _without_rows(session: Session, reading_id: str) -> set[str]:
+    """Remove the reading's rows, and those of its archive where it was the last one in it; gives the files that nothing
+    points to any more."""
+    archive = session.exec(select(Reading.archive).where(Reading.id == reading_id)).first()
+    of_archive = and_(col(Partition.archive).is_not(None), col(Partition.archive) == archive)
+    before = _files(session, or_(col(Partition.reading_id) == reading_id, of_archive))
+    others = select(Reading.id).where(Reading.archive == archive, Reading.id != reading_id)
+    session.exec(delete(Partition).where(col(Partition.reading_id) == reading_id))
+    if archive is not None and session.exec(others).first() is None:
+        session.exec(delete(Partition).where(of_archive))
+    return before - _files(session, of_archive)
+
+
+def _files(session: Session, where: Any) -> set[str]:
+    return {path.partition(OF_COIN)[0] for path in session.exec(select(Partition.path).where(where)).all()}
 
 
 def note_change(session: Session, venue: str) -> None:

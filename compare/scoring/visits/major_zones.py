@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlmodel import col, select
+from sqlmodel import and_, col, or_, select
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
@@ -134,9 +134,10 @@ def reading_times(
     store: Store, coin: str, start: datetime | None, end: datetime | None, step: timedelta
 ) -> list[datetime]:
     """The last reading of each step (counted from 1970) of the coin's positions; raises `BadInput` for too many."""
+    in_archive = and_(col(Partition.reading_id).is_(None), col(Partition.archive) == col(Reading.archive))
     query = (
         select(Reading.as_of)
-        .join(Partition, col(Partition.reading_id) == col(Reading.id))
+        .join(Partition, or_(col(Partition.reading_id) == col(Reading.id), in_archive))
         .where(Partition.dataset == "positions", Partition.venue == VENUE, col(Partition.coin) == coin)
         .distinct()
     )
