@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 
 SHARED: Final = "collateral"
 """Dataset of what the positions of an account share."""
+WITH_TIME: Final = (*COLLATERAL, "as_of")
+"""The same of accounts that were read one after the other."""
 DATASETS: Final = ("positions", "accounts", SHARED)
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
@@ -61,6 +63,10 @@ class Archive:
         return [one.id for one in self.readings]
 
     @property
+    def is_of_books(self) -> bool:
+        return all(one.scope == Scope.BOOK for one in self.readings)
+
+    @property
     def before(self) -> dict[str, str | None]:
         """Where each reading was when this was planned."""
         return {one.id: one.archive for one in (*self.readings, *self.dropped)}
@@ -68,23 +74,23 @@ class Archive:
 
 def write_archive(lake: "Lake", archive: Archive) -> list[Partition]:
     """Write its files; the manifest rows that make them count. Raises `NotWritten`."""
-    for shares in (True, False):
-        rows = _written(lake, archive, shares)
+    for shared in (COLLATERAL, ()) if archive.is_of_books else (WITH_TIME, COLLATERAL, ()):
+        rows = _written(lake, archive, shared)
         if rows is not None:
             return rows
     raise AssertionError("positions that keep their collateral can always be written")
 
 
-def _written(lake: "Lake", archive: Archive, shares: bool) -> list[Partition] | None:
-    """Null, and nothing is written, where the positions of an account do not share one collateral."""
+def _written(lake: "Lake", archive: Archive, columns: tuple[str, ...]) -> list[Partition] | None:
+    """Null, and nothing is written, where the positions of an account do not share one value of these columns."""
     rows: list[Partition] = []
     try:
-        shared = pl.DataFrame()
+        shared, shares = pl.DataFrame(), columns
         for number, coins in enumerate(_groups(lake, archive)):
             part = _side_by_side(lake, "positions", archive, coins)
-            shares = shares and set(COLLATERAL) <= set(part.columns)
+            shares = shares if set(shares) <= set(part.columns) else ()
             if shares:
-                shared = pl.concat([shared, part.select(*ACCOUNT, *COLLATERAL)]).unique()
+                shared = pl.concat([shared, part.select(*ACCOUNT, *shares)]).unique()
             rows += _write(lake, "positions", archive, part, shares, f"{archive.name}.{number}")
         if shares and shared.height:
             if shared.select(*ACCOUNT).is_duplicated().any():
@@ -149,7 +155,12 @@ def _key(rows: pl.DataFrame) -> list[str]:
 
 
 def _write(
-    lake: "Lake", dataset: str, archive: Archive, rows: pl.DataFrame, shares: bool, name: str = ""
+    lake: "Lake",
+    dataset: str,
+    archive: Archive,
+    rows: pl.DataFrame,
+    shares: tuple[str, ...],
+    name: str = "",
 ) -> list[Partition]:
     """One file, and a manifest row for each of its coins, or one in all where it has none."""
     if rows.is_empty():
@@ -160,9 +171,11 @@ def _write(
         stored = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
     elif dataset == "positions":
         stored = encoded(rows, OF_POSITIONS, KEY)
-        stored = stored.drop(COLLATERAL) if shares else stored
+        stored = stored.drop(shares)
     small, metadata = packed(stored)
-    metadata[FORMAT] = json.dumps({"columns": rows.columns, "shares": shares and dataset == "positions"})
+    metadata[FORMAT] = json.dumps(
+        {"columns": rows.columns, "shares": bool(shares) and dataset == "positions"}
+    )
     folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
     file = write_new(small, lake.place, folder, name or archive.name, metadata)
     return _rows_of(archive, file, dataset, rows)
@@ -170,7 +183,7 @@ def _write(
 
 def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> list[Partition]:
     """`last_at` is the moment of the last reading that has any: what is asked of its readings by coin."""
-    if dataset != SHARED and any(one.scope != Scope.BOOK for one in archive.readings):
+    if dataset != SHARED and not archive.is_of_books:
         known = {one.id: one for one in archive.readings}
         return [
             row

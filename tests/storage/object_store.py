@@ -4,14 +4,35 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
 
 KEYS = {"AWS_ACCESS_KEY_ID": "desk", "AWS_SECRET_ACCESS_KEY": "hunter2-hunter2", "AWS_REGION": "us-east-1"}
 
 
+@dataclass
+class Counted:
+    """What the server was asked and what it answered with."""
+
+    requests: int = 0
+    bytes: int = 0
+
+    def answering(self, app: Any) -> Any:
+        """The application, with its answers counted."""
+
+        def counted(environ: Any, start_response: Any) -> Any:
+            self.requests += 1
+            for piece in app(environ, start_response):
+                self.bytes += len(piece)
+                yield piece
+
+        return counted
+
+
 @contextmanager
-def serving() -> Iterator[str]:
+def serving(counts: Counted | None = None) -> Iterator[str]:
     """Its address, which this process and those that it starts find by `AWS_*` variables; skips the test without it."""
     server = pytest.importorskip("moto.server", reason="no S3 server: pip install 'liqtruth[dev]'")
     pytest.importorskip("obstore", reason="no client of object stores: pip install 'liqtruth[s3]'")
@@ -20,6 +41,8 @@ def serving() -> Iterator[str]:
     logging.getLogger("werkzeug").setLevel(logging.ERROR)
     served = server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     served.start()
+    if counts is not None:
+        served._server.app = counts.answering(served._server.app)
     host, port = served.get_host_and_port()
     before = dict(os.environ)
     os.environ.update(KEYS, AWS_ENDPOINT_URL=f"http://{host}:{port}")
