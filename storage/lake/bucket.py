@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 SCHEME: Final = "s3://"
 ENDPOINTS: Final = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT")
 REMEDY: Final = "check AWS_ENDPOINT_URL, AWS_REGION and the keys"
+GROUP_ROWS: Final = 1 << 15
 TRIES: Final = 3
 PATIENCE_S: Final = 30
 """Of one request with all its tries."""
@@ -56,6 +57,10 @@ class Bucket:
     @property
     def root(self) -> str:
         return self.full("").rstrip("/")
+
+    @property
+    def group_rows(self) -> int:
+        return GROUP_ROWS
 
     @property
     def beside(self) -> "Bucket":

@@ -7,7 +7,8 @@ which as binary fractions fill all their bits and do not compress; a column whos
 places is stored as one (`Decimal`, half the size, and any Parquet reader shows it as it was sent). A column that equals
 another one throughout (the map's price and the exchange's) is stored once. Both are undone by `unpacked`, to the last
 bit, but that zeros lose their sign; what was done stands in the file's metadata. One row group with small pages: equal
-addresses meet in one dictionary, and a reader who wants one coin skips the pages of the others.
+addresses meet in one dictionary, and a reader who wants one coin skips the pages of the others. In an object store
+groups are smaller, for they are fetched whole.
 """
 
 import io
@@ -25,7 +26,6 @@ import polars as pl
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NotWritten
 from liqtruth.storage.lake.places import Folder, Place, said
 
-GROUP_ROWS: Final = 1 << 19
 PAGE_BYTES: Final = 1 << 16
 AGAIN: Final = "restore it from a copy, or read or import the same again"
 MOST_PLACES: Final = 10
@@ -72,7 +72,7 @@ def write_new(
         compression="zstd",
         compression_level=1,  # on packed columns as small as the default, and a tenth quicker
         metadata=metadata,
-        row_group_size=GROUP_ROWS,
+        row_group_size=place.group_rows,
         data_page_size=PAGE_BYTES,
     )
     plain = quote(name, safe="")

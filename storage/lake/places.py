@@ -40,6 +40,10 @@ class Place(Protocol):
         """Its path or URL, for people."""
 
     @property
+    def group_rows(self) -> int:
+        """Of a row group of Parquet: what a reader fetches at once."""
+
+    @property
     def beside(self) -> "Place":
         """The folder in which it lies."""
 
@@ -83,6 +87,10 @@ class Folder:
     """A folder of this machine."""
 
     root: Path
+
+    @property
+    def group_rows(self) -> int:
+        return 1 << 19
 
     @property
     def beside(self) -> "Folder":
