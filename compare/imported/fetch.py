@@ -22,7 +22,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.storage.net.answers import ACCEPTED, whole_body
 from liqtruth.storage.net.keys import STRUCK, check_private, sound_key, without_key
-from liqtruth.storage.store import PREFIX, Settings
+from liqtruth.storage.settings import PREFIX, Settings
 
 DEADLINE_S: Final = 60.0
 """For a whole answer, however slowly it comes."""

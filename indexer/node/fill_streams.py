@@ -22,7 +22,7 @@ from liqtruth.heatmap.text import expected_time, is_timely_ms
 from liqtruth.indexer.node.events import PERPETUAL, Address, Fill
 from liqtruth.storage.net.answers import socket_url
 from liqtruth.storage.net.keys import check_private, sound_key
-from liqtruth.storage.store import PREFIX, Settings
+from liqtruth.storage.settings import PREFIX, Settings
 
 KEY_PLACE: Final = "{key}"
 PING: Final = '{"method":"ping"}'

@@ -6,10 +6,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from liqtruth.heatmap.errors import BadInput
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
 
 MEMORY: Final = ":memory:"
+POSTGRESQL: Final = "postgresql+psycopg"
+SQLITE: Final = ("sqlite", "sqlite+pysqlite")
+SQLITE_OPTIONS: Final = frozenset(("cached_statements", "check_same_thread", "timeout"))
+"""Options of a SQLite URL that change nothing of what is set here."""
+REMEDY: Final = "write postgresql://user@host/name"
 PLAIN: Final = re.compile(r"sqlite:///([^?]+)")
 """A URL of a file without any option."""
 
@@ -58,7 +65,34 @@ def address_of(given: "str | Path | URL | Address") -> Address:
     plain = PLAIN.fullmatch(given) if isinstance(given, str) else None
     if plain and plain[1] != MEMORY:
         return Address(Path(plain[1]))
-    from liqtruth.storage.database.engines import parsed_url, sqlite_file
-
     url = parsed_url(given)
     return Address(sqlite_file(url), url)
+
+
+def parsed_url(url: "str | URL") -> "URL":
+    """The URL of a SQLite file or a PostgreSQL server; raises `BadInput`, which never shows it, for any other."""
+    from sqlalchemy import make_url
+    from sqlalchemy.exc import ArgumentError
+
+    try:
+        parsed = make_url(url)
+    except (ArgumentError, ValueError):
+        raise BadInput(f"LIQTRUTH_DATABASE_URL must be a URL; {REMEDY}") from None
+    if parsed.drivername in ("postgresql", "postgres"):
+        return parsed.set(drivername=POSTGRESQL)
+    if parsed.drivername not in (POSTGRESQL, *SQLITE):
+        raise BadInput(
+            f"LIQTRUTH_DATABASE_URL: {parsed.drivername!r} is not supported; use postgresql:// or sqlite:///"
+        )
+    if parsed.drivername in SQLITE and not set(parsed.query) <= SQLITE_OPTIONS:
+        raise BadInput(
+            "LIQTRUTH_DATABASE_URL: an option of it cannot be used; a SQLite file takes none but "
+            f"{', '.join(sorted(SQLITE_OPTIONS))}: write sqlite:///PATH"
+        )
+    return parsed
+
+
+def sqlite_file(url: "URL") -> Path | None:
+    """The file of a SQLite URL; null for a server and for a database in memory."""
+    plain = url.drivername in SQLITE and url.database not in (None, "", MEMORY)
+    return Path(str(url.database)) if plain else None

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.database.address import Address, address_of
+from liqtruth.storage.database.address import REMEDY, Address, address_of
 from liqtruth.storage.database.asking import Asked, FileDoor
+from liqtruth.storage.database.records import HEAD
 from liqtruth.storage.errors import DatabaseLost
 
 if TYPE_CHECKING:
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from liqtruth.storage.database.sessions import RereadingSession
 
-HEAD: Final = "0006"
-"""The schema that this liqtruth reads and writes."""
 PATIENCE_S: Final = 30.0
 """How long a server that answered before may stay away."""
 OPENING_PATIENCE_S: Final = 3.0
@@ -61,7 +60,7 @@ class Database:
     def _bring_up_to_date(self) -> None:
         from sqlalchemy.exc import DBAPIError
 
-        from liqtruth.storage.database.engines import REMEDY, waiting
+        from liqtruth.storage.database.engines import waiting
         from liqtruth.storage.database.sessions import explained
         from liqtruth.storage.database.upgrade import check_current, migrate
 

@@ -5,8 +5,12 @@ The tables are the schema; `tests/storage/test_records.py` holds these to it, co
 
 from datetime import date, datetime
 from enum import StrEnum
+from typing import Final
 
 from msgspec import Struct
+
+HEAD: Final = "0006"
+"""The schema of which these are."""
 
 
 class Scope(StrEnum):

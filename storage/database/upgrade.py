@@ -16,7 +16,7 @@ from sqlmodel import SQLModel
 import liqtruth.storage.database.tables  # noqa: F401  (registers the tables)
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.address import address_of
-from liqtruth.storage.database.connection import HEAD
+from liqtruth.storage.database.records import HEAD
 from liqtruth.storage.database.sessions import WRITING, cause_of, may_pass
 from liqtruth.storage.lock import waiting
 

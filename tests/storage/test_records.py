@@ -45,10 +45,11 @@ def test_a_record_has_the_columns_of_its_table_and_their_types_and_defaults(reco
 
 
 @pytest.mark.parametrize("optional", [True, False])
-@pytest.mark.parametrize("record", RECORDS)
+@pytest.mark.parametrize("record", [one for one in RECORDS if "Forecast" not in one.__name__])
 def test_a_row_that_is_written_by_its_table_is_read_as_it_was(
     store: Store, record: type, optional: bool
 ) -> None:
+    """Those of forecasts, which no test can remove again, are read in the tests of the ledger."""
     row = made(record, optional)
     if isinstance(row, records.Partition) and row.reading_id is not None:
         store.database.transact(lambda session: tables.upsert(session, [made(records.Reading, False)]))
