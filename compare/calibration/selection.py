@@ -108,8 +108,7 @@ def drawn(
     pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
-    each = [(pair.of(side).response(coordinate), shares[pair.coin]) for pair in pairs]
-    return np.stack([columns @ own.ravel() for columns, own in each])
+    return np.stack([pair.of(side).drawn(coordinate, shares[pair.coin]) for pair in pairs])
 
 
 def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
