@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
+from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
@@ -211,11 +212,10 @@ def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[F
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Smoothed `columns` (pairs, bins, filled columns) in single precision; which of the free columns place anything
-    (`filled`); what the prior's nodes draw, `rest`, and the targets, both (pairs, bins)."""
+    """Smoothed free `columns` (pairs, bins, columns) in single precision; what the prior's nodes draw, `rest`, and the
+    targets, both (pairs, bins)."""
 
     columns: NDArray[np.float32]
-    filled: BoolArray
     rest: FloatArray
     targets: FloatArray
 
@@ -230,15 +230,16 @@ class _Data:
     ) -> "_Data":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         fixed = prior.ravel()[others].astype(np.float32)
-        drawn = [side.response(coordinate) for side in sides]
-        filled: BoolArray = np.stack([np.abs(one).max(axis=0)[chosen] for one in drawn]).max(axis=0) > 0
-        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn], dtype=np.float32)
-        rest = np.stack([one.take(others, axis=1) @ fixed for one in drawn])
-        return cls(columns, filled, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
+        columns = np.empty((len(sides), BINS, chosen.size), np.float32)
+        rest = np.empty((len(sides), BINS))
+        for at, side in enumerate(sides):
+            response = side.response(coordinate)
+            columns[at] = smoothed(response.take(chosen, axis=1))
+            rest[at] = response.take(others, axis=1) @ fixed
+        return cls(columns, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
 
     def drawn(self, weight: FloatArray, scale: float) -> FloatArray:
-        own = weight.ravel()[self.filled].astype(np.float32)
-        return np.asarray(self.columns @ own + scale * self.rest)
+        return np.asarray(self.columns @ weight.ravel().astype(np.float32) + scale * self.rest)
 
     def normal(self, modelled: FloatArray, scale: float, rows: IntArray) -> Normal:
         """Equations of some pairs: products in single precision, each weighed by the root of its variance."""
@@ -248,13 +249,8 @@ class _Data:
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
         weighed = self.columns[chosen] * root[:, :, None].astype(np.float32)
         flat = weighed.reshape(root.size, self.columns.shape[2])
-        matrix = flat.T @ flat
         right = (wanted.astype(np.float32)[:, None, :] @ weighed).sum(axis=(0, 1), dtype=np.float64)
-        if self.filled.all():
-            return Normal(matrix, right, len(rows))
-        whole, sides = np.zeros((self.filled.size,) * 2, np.float32), np.zeros(self.filled.size)
-        whole[np.ix_(self.filled, self.filled)], sides[self.filled] = matrix, right
-        return Normal(whole, sides, len(rows))
+        return Normal(flat.T @ flat, right, len(rows))
 
 
 def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:

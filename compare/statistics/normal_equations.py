@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
-PAIRS_AT_ONCE: Final = 128
-"""Pairs whose equations are formed together: bounds the memory for months of history."""
-SUMS_AT_ONCE: Final = 25
+PAIRS_AT_ONCE: Final = 16
+"""Pairs whose equations are formed together: few enough to stay in the processor's cache."""
+SUMS_AT_ONCE: Final = 50
 """Sums of blocks that are one product of matrices: bounds the memory for many draws."""
 
 
@@ -67,26 +67,35 @@ class Blocks:
 
     def each_summed(self, times: IntArray) -> Iterator[Normal]:
         """Per row of `times` (sums, blocks) all blocks, each so many times."""
-        matrix, right, pairs = self._each
-        shape, flat = matrix.shape[1:], matrix.reshape(len(matrix), -1)
+        half, right, pairs = self._each
+        mirrored = _mirrored(right.shape[1])
         for start in range(0, len(times), SUMS_AT_ONCE):
             part = times[start : start + SUMS_AT_ONCE]
-            sums = zip(part.astype(flat.dtype) @ flat, part @ right, part @ pairs, strict=True)
-            for one, side, count in sums:
-                yield Normal(one.reshape(shape).astype(np.float64), side, int(count))
+            for one, side, count in zip(
+                part.astype(half.dtype) @ half, part @ right, part @ pairs, strict=True
+            ):
+                yield Normal(one.astype(np.float64).take(mirrored), side, int(count))
 
     @cached_property
     def _each(self) -> tuple[NDArray[np.floating], FloatArray, IntArray]:
-        """Per block, in the precision that their products have."""
+        """Per block the upper half of its matrix, in the precision that products have, and what is beside it."""
         names = np.array(self.of_pairs)
         rows = [np.flatnonzero(names == name) for name in self.names]
         first = self.normal(rows[0])
-        matrix = np.empty((len(rows), *first.matrix.shape), first.matrix.dtype)
-        right = np.empty((len(rows), len(first.right)))
+        columns = len(first.right)
+        upper = np.flatnonzero(np.triu(np.ones((columns, columns), np.bool_)))
+        half, right = np.empty((len(rows), upper.size), first.matrix.dtype), np.empty((len(rows), columns))
         for at, own in enumerate(rows):
             one = self.normal(own)
-            matrix[at], right[at] = one.matrix, one.right
-        return matrix, right, np.array([own.size for own in rows])
+            half[at], right[at] = one.matrix.take(upper), one.right
+        return half, right, np.array([own.size for own in rows])
+
+
+def _mirrored(columns: int) -> IntArray:
+    """Where each place of a symmetric matrix (columns, columns) stands in its upper half, row by row."""
+    place, upper = np.zeros((columns, columns), np.int64), np.triu_indices(columns)
+    place[upper] = place.T[upper] = np.arange(len(upper[0]))
+    return place
 
 
 def _sum(parts: Sequence[Normal]) -> Normal:
