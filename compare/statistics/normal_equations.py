@@ -1,5 +1,5 @@
-"""Normal equations of least squares as sums over blocks: what leaves a coin out, or draws blocks anew, adds up parts and
-looks at no column again.
+"""Normal equations of least squares as sums over blocks: what leaves a coin out, or draws blocks anew, adds up parts
+and looks at no column again.
 
 A block has a name, a coin and a day. What a coin adds is formed at once; what a block adds, much more to hold, when it
 is first asked for.
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
-PAIRS_AT_ONCE: Final = 16
+PAIRS_AT_ONCE: Final = 32
 """Pairs whose equations are formed together: few enough to stay in the processor's cache."""
 SUMS_AT_ONCE: Final = 50
 """Sums of blocks that are one product of matrices: bounds the memory for many draws."""

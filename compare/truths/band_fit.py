@@ -132,9 +132,7 @@ class _Rows:
     sample: IntArray
 
     @classmethod
-    def of(
-        cls, sides: Sequence[SideBands], prior: FloatArray, free: BoolArray
-    ) -> "_Rows":
+    def of(cls, sides: Sequence[SideBands], prior: FloatArray, free: BoolArray) -> "_Rows":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         columns = np.concatenate([side.columns for side in sides])
         effective = np.concatenate([side.effective for side in sides])
