@@ -247,10 +247,9 @@ class _Data:
         floor = max(VARIANCE_FLOOR * float(self.targets.mean()), LEAST_VARIANCE)
         root = 1.0 / np.sqrt(modelled[chosen] + floor)
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
-        weighed = self.columns[chosen] * root[:, :, None].astype(np.float32)
-        flat = weighed.reshape(root.size, self.columns.shape[2])
-        right = (wanted.astype(np.float32)[:, None, :] @ weighed).sum(axis=(0, 1), dtype=np.float64)
-        return Normal(flat.T @ flat, right, len(rows))
+        flat = self.columns[chosen] * root[:, :, None].astype(np.float32)
+        flat = flat.reshape(root.size, self.columns.shape[2])
+        return Normal(flat.T @ flat, wanted.ravel() @ flat.astype(np.float64), len(rows))
 
 
 def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
