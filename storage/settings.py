@@ -91,7 +91,10 @@ def _path(_name: str, value: Any) -> Path:
     return Path(value)
 
 
-def _text(_name: str, value: Any) -> str:
+def _host(name: str, value: Any) -> str:
+    """It may hold a key, so that a refusal does not show it."""
+    if not str(value).startswith(("http://", "https://")):
+        raise BadInput(f"{name} must begin with http:// or https://")
     return str(value)
 
 
@@ -102,7 +105,7 @@ def _secret(_name: str, value: Any) -> Secret:
 READ: Final[dict[str, tuple[Callable[[str, Any], Any], Callable[[], Any]]]] = {
     "data_dir": (_path, lambda: user_data_path("liqtruth", appauthor=False)),
     "database_url": (_secret, lambda: None),
-    "hyperliquid_url": (_text, lambda: HYPERLIQUID_URL),
+    "hyperliquid_url": (_host, lambda: HYPERLIQUID_URL),
     "weight_per_minute": (partial(_number, int, 1, 1_000_000), lambda: 960),
     "request_timeout_s": (partial(_number, float, 0.001, 3600.0), lambda: 10.0),
     "coinglass_key": (_secret, lambda: None),
