@@ -20,6 +20,8 @@ from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_e
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """Errors of the system for a path that cannot be right."""
 
+INTERRUPTED: Final = 130
+"""What Ctrl-C gives, which typer returns instead of raising it."""
 MADE_BETWEEN: Final = 50_000
 """Objects made before garbage is looked for: loading modules makes hundreds of thousands, none of them garbage, and
 looking through them at every 700 takes a tenth of a second."""
@@ -156,10 +158,12 @@ def _exit_code(arguments: Sequence[str]) -> int:
     try:
         code = app(args=arguments, standalone_mode=False) or 0
         sys.stdout.flush()  # a full disk behind it shows here, not when the interpreter ends
+        if code == INTERRUPTED:
+            raise KeyboardInterrupt
         return code
     except (KeyboardInterrupt, typer.Abort):
         say("interrupted; what was stored stays", err=True)
-        return 130
+        return INTERRUPTED
     except BrokenPipeError:  # whoever read the output has enough
         _give_stdout_up()
         return 1

@@ -26,7 +26,7 @@ from liqtruth.commands.reading_options import (
 )
 from liqtruth.commands.targets import Outputs, PageOut, Target
 from liqtruth.commands.terminal import print_view, say, text_console
-from liqtruth.commands.values import split_names
+from liqtruth.commands.values import parse_url, split_names
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, CheckPlan
@@ -80,7 +80,10 @@ def check(
     venue_url: Annotated[
         str | None,
         typer.Option(
-            metavar="URL", help="One endpoint for all venues: the sandbox.", rich_help_panel="Exchange"
+            parser=parse_url,
+            metavar="URL",
+            help="One endpoint for all venues: the sandbox.",
+            rich_help_panel="Exchange",
         ),
     ] = None,
     concurrency: Concurrency = 16,

@@ -21,7 +21,7 @@ from liqtruth.commands.reading_options import (
 )
 from liqtruth.commands.targets import JsonOut
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import dexes_of, split_names
+from liqtruth.commands.values import dexes_of, parse_url, split_names
 
 index_app = App("Read actual Hyperliquid positions.")
 
@@ -324,6 +324,7 @@ def index_node(
     base_url: Annotated[
         str | None,
         typer.Option(
+            parser=parse_url,
             metavar="URL",
             help="Ask this endpoint for marks; else oracle prices stand in.",
             rich_help_panel="Exchange",

@@ -11,7 +11,7 @@ from liqtruth.commands.options import length_option, opened_store
 from liqtruth.commands.output import progress, show
 from liqtruth.commands.reading_options import Exchange, ExchangeOptions, Log, LogOptions
 from liqtruth.commands.targets import JsonOut, Outputs
-from liqtruth.commands.values import parse_coins, parse_days, split_names
+from liqtruth.commands.values import parse_coins, parse_days, parse_url, split_names
 
 __all__ = ["index_app"]
 
@@ -58,6 +58,7 @@ def index_liquidations(
     provider_url: Annotated[
         str | None,
         typer.Option(
+            parser=parse_url,
             metavar="URL",
             help="Another host of the provider's stream: the sandbox.",
             rich_help_panel="Exchange",
@@ -81,7 +82,7 @@ def index_liquidations(
             raise BadInput("a provider pushes everybody's liquidations: give --provider or --accounts")
         return listen_to(provider, provider_url, exchange, log, out)
     with opened_store() as store, progress("reading fills", 1.0) as advance:
-        asked = [check_address(one) for one in split_names(accounts or "")] or takers(store)
+        asked = [check_address(one, "--accounts") for one in split_names(accounts or "")] or takers(store)
         report = asyncio.run(
             read_public(store, exchange.url, asked, since, exchange.budget, on_progress=advance)
         )

@@ -9,6 +9,7 @@ import typer
 
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.options import length_option, settings
+from liqtruth.commands.values import parse_url
 
 if TYPE_CHECKING:
     from liqtruth.indexer.evm.sizing import EvmEndpoint
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
 BaseUrl = Annotated[
     str | None,
     typer.Option(
-        metavar="URL", help="Another endpoint: an own node, or the sandbox.", rich_help_panel="Exchange"
+        parser=parse_url,
+        metavar="URL",
+        help="Another endpoint: an own node, or the sandbox.",
+        rich_help_panel="Exchange",
     ),
 ]
 
@@ -70,6 +74,7 @@ class EvmOptions(Options):
     evm_url: Annotated[
         str | None,
         typer.Option(
+            parser=parse_url,
             metavar="URL",
             help="JSON-RPC of HyperEVM, by which accounts are sized; default: the public node, unless"
             " --base-url is given.",
@@ -102,6 +107,7 @@ class BatchOptions(Options):
     batch_url: Annotated[
         str | None,
         typer.Option(
+            parser=parse_url,
             metavar="URL",
             help="A provider that answers for up to 1,000 accounts a request; its key comes from LIQTRUTH_BATCH_KEY and"
             " goes into a header, or where the URL has {key}. Default: the exchange's own, where it answers that.",
@@ -168,6 +174,7 @@ AddressFiles = Annotated[
 StatsUrl = Annotated[
     str | None,
     typer.Option(
+        parser=parse_url,
         metavar="URL",
         help="Where leaderboard and vaults are; default: the exchange's own host.",
         rich_help_panel="Exchange",

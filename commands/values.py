@@ -181,6 +181,19 @@ def parse_address(text: str) -> str:
     return text
 
 
+@refusing
+def parse_url(text: str) -> str:
+    """An http(s) address as it came; what is none is not shown, since it may hold a key."""
+    from liqtruth.heatmap.errors import BadInput
+    from liqtruth.storage.net.answers import shown_url
+
+    try:
+        shown_url(text)
+    except BadInput as error:
+        raise ValueError("must be an address such as http://127.0.0.1:3001: " + str(error)) from None
+    return text
+
+
 def parse_coins(text: str | None) -> list[str]:
     """Comma separated coins, each as `parse_coin`."""
     return [parse_coin(name) for name in split_names(text or "")]

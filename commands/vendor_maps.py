@@ -14,7 +14,7 @@ from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, opened_
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_coin, parse_past
+from liqtruth.commands.values import parse_coin, parse_past, parse_url
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
@@ -149,7 +149,7 @@ def map_fetch(
         float | None, typer.Option(help="The price that splits longs and shorts, where the answer has none.")
     ] = None,
     base_url: Annotated[
-        str | None, typer.Option(metavar="URL", help="Another endpoint of the same API.")
+        str | None, typer.Option(parser=parse_url, metavar="URL", help="Another endpoint of the same API.")
     ] = None,
 ) -> None:
     """A map from a vendor's documented API, with your own key from the environment.

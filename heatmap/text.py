@@ -70,7 +70,7 @@ def by_side(shares: tuple[float, float]) -> str:
 
 def percent(share: float | None, digits: int = 1) -> str:
     """A share as percent; `unknown` for null."""
-    return "unknown" if share is None else f"{100 * share:.{digits}f} %"
+    return "unknown" if share is None else f"{100 * share:z.{digits}f} %"
 
 
 def counted(number: int, noun: str) -> str:

@@ -123,7 +123,10 @@ def _bucket(_name: str, value: Any) -> str:
     return Bucket.of(value).root
 
 
-def _text(_name: str, value: Any) -> str:
+def _host(name: str, value: Any) -> str:
+    """It may hold a key, so that a refusal does not show it."""
+    if not str(value).startswith(("http://", "https://")):
+        raise BadInput(f"{name} must begin with http:// or https://")
     return str(value)
 
 
@@ -135,7 +138,7 @@ READ: Final[dict[str, tuple[Callable[[str, Any], Any], Callable[[], Any]]]] = {
     "data_dir": (_path, lambda: user_data_path("liqtruth", appauthor=False)),
     "lake_url": (_bucket, lambda: None),
     "database_url": (_secret, lambda: None),
-    "hyperliquid_url": (_text, lambda: HYPERLIQUID_URL),
+    "hyperliquid_url": (_host, lambda: HYPERLIQUID_URL),
     "weight_per_minute": (partial(_number, int, 1, 1_000_000), lambda: 960),
     "request_timeout_s": (partial(_number, float, 0.001, 3600.0), lambda: 10.0),
     "coinglass_key": (_secret, lambda: None),

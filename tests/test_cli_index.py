@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from liqtruth.cli import INTERRUPTED
 from liqtruth.indexer.info import client
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.sandbox.hyperliquid.node_state import write_state
@@ -159,6 +161,20 @@ def test_a_dry_sweep_of_all_dexes_counts_each_of_them(run: Run, live: SandboxSer
     assert every["weight_min"] > 2 * 2 * every["accounts"]
 
 
+def test_an_interrupt_is_one_line_and_the_same_command_goes_on(
+    live: SandboxServer, listed: Path, tmp_path: Path
+) -> None:
+    live.requests.clear()
+    words = ["index", "sweep", "--base-url", live.base_url, "--addresses", str(listed)]
+    with hurried([*words, "--weight-per-minute", "120"], tmp_path) as child:
+        while not live.requests["clearinghouseState"] and child.poll() is None:
+            time.sleep(0.05)
+        child.send_signal(signal.SIGINT)
+        _, shown = child.communicate(timeout=60)
+    assert child.returncode == INTERRUPTED
+    assert len(shown.splitlines()) == 1
+
+
 def test_one_account_is_verified_through_the_sdk(
     run: Run, live: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -244,6 +260,8 @@ def test_recorded_fills_are_read_and_their_liquidation_found(run: Run, recorded:
         (["index", "watch", "--for", "-1h"], "-1h"),
         (["index", "node", "nowhere.rmp"], "nowhere.rmp"),
         (["index", "fills", "nowhere"], "nowhere"),
+        (["index", "liquidations", "--accounts", "0x12"], "--accounts: '0x12'"),
+        (["index", "compact", "--keep-hourly", "1y"], "--keep-hourly 1y must be longer than --keep"),
         (["index", "sweep", "--addresses", "nowhere.txt", "--dex", "main,xyz"], "nowhere.txt"),
     ],
 )
@@ -262,6 +280,10 @@ def test_a_bad_value_is_named(run: Run, words: list[str], part: str) -> None:
         ["index", "candles", "--base-url"],
         ["index", "watch", "--base-url"],
         ["index", "watch", "--stats-url"],
+        ["index", "size", "--evm-url"],
+        ["index", "coin", "BTC", "--batch-url"],
+        ["index", "liquidations", "--provider-url"],
+        ["check", "BTC", "--venue-url"],
         ["feed", "fetch", "binance", "BTC", "--base-url"],
         ["feed", "watch", "binance", "BTC", "--base-url"],
     ],

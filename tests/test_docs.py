@@ -64,6 +64,12 @@ def test_the_program_takes_every_line_of_a_page(
     command.make_context(name, words, resilient_parsing=is_named_only or words == ["--help"] or not words)
 
 
+def test_no_page_was_emptied() -> None:
+    pages = [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]
+    assert {"CHANGELOG.md", "README.md"} <= {page.name for page in pages}
+    assert [page.name for page in pages if not page.read_text().startswith("# ")] == []
+
+
 def test_a_stale_reference_fails_the_check(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from docs import generate
 

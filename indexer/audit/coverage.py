@@ -74,6 +74,13 @@ class CoverageReport:
 
     def describe(self) -> list[str]:
         """Lines for people."""
+        return self._sides() + [
+            f"sized and not read in {one.dex or 'the main dex'}: {counted(one.accounts, 'account')} with "
+            f"{usd(one.notional_usd)} in all coins"
+            for one in self.unread
+        ]
+
+    def _sides(self) -> list[str]:
         if not self.sides:
             return [
                 "no market is stored yet; `liqtruth index coin`, `index sweep`, `index import` or `index watch`"
@@ -82,11 +89,7 @@ class CoverageReport:
         lines = [head, *(_line(one) for one in self.sides[: 2 * SHOWN])]
         if (more := len(self.sides) // 2 - SHOWN) > 0:
             lines.append(f"and {counted(more, 'coin')} more (JSON has all)")
-        return lines + [
-            f"sized and not read in {one.dex or 'the main dex'}: {counted(one.accounts, 'account')} with "
-            f"{usd(one.notional_usd)} in all coins"
-            for one in self.unread
-        ]
+        return lines
 
 
 def _line(one: SideKnown) -> str:

@@ -43,7 +43,9 @@ class CoinCoverage:
 class Status:
     """Everything that `liqtruth index status` says; ages (s) are of positions, weighted by notional.
 
-    `watch` is the last word of the watch that runs, or ran last; `watch_process` the process of one that runs.
+    `accounts_read` were read with all that they hold; of `by_positions` some positions are known and nothing else, from
+    trades, HyperEVM or a table. `watch` is the last word of the watch that runs, or ran last; `watch_process` the
+    process of one that runs.
     """
 
     as_of: datetime | None
@@ -51,6 +53,7 @@ class Status:
     addresses: int
     sources: dict[str, int]
     accounts_read: int
+    by_positions: int
     positions: int
     statuses: dict[str, int]
     ages_s: dict[str, float]
@@ -73,8 +76,7 @@ class Status:
         lines = [
             f"as of {_clock(self.as_of)}" + (" (SYNTHETIC MARKET)" if self.synthetic else ""),
             f"  address book: {counted(self.addresses, 'account')} (first met: {reported})",
-            f"  read: {counted(self.accounts_read, 'account')}, {counted(self.positions, 'position')}; "
-            f"checked when read: {self.checks}",
+            f"  read: {self._accounts()}, {counted(self.positions, 'position')}; checked when read: {self.checks}",
             f"  age of positions by notional: {ages}",
             f"  last whole book: {_clock(self.book_at) if self.book_at else 'none yet'}",
             *(f"  {line}" for line in watch),
@@ -83,6 +85,13 @@ class Status:
             *(f"    {line}" for line in _coin_lines(self.coins)),
         ]
         return lines
+
+    def _accounts(self) -> str:
+        alone = "by their positions alone"
+        if not self.accounts_read and self.by_positions:
+            return f"{counted(self.by_positions, 'account')} {alone}"
+        more = f" and {self.by_positions:,} more {alone}" if self.by_positions else ""
+        return counted(self.accounts_read, "account") + more
 
 
 def status_of(store: Store) -> Status:
@@ -100,7 +109,8 @@ def status_of(store: Store) -> Status:
         synthetic=any_synthetic(positions["source"]),
         addresses=int(met["addresses"].sum()),
         sources=dict(met.select("source", "addresses").iter_rows()),
-        accounts_read=max(accounts["address"].n_unique(), positions["address"].n_unique()),
+        accounts_read=accounts["address"].n_unique(),
+        by_positions=positions.join(accounts, on="address", how="anti")["address"].n_unique(),
         positions=positions.height,
         statuses=dict(positions["status"].value_counts(sort=True).iter_rows()),
         ages_s=age_shares(positions, as_of or datetime.now(UTC)),

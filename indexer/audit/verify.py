@@ -159,7 +159,7 @@ def verify(
     Weight: 2 per dex and reader, 4 for spot states, 20 for the mode, 20 per dex for margin tables, 20 for the list of
     dexes where others than the main one are asked for. Not for use inside an event loop.
     """
-    account = check_address(address)
+    account = check_address(address, "ADDRESS")
     ours = asyncio.run(_read_ours(account, base_url, dexes, timeout_s, patience, budget or Budget(None)))
     sdk = SdkReader(base_url, timeout_s)
     with closing(sdk):

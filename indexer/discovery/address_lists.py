@@ -92,9 +92,9 @@ def _cell(line: str, column: int) -> str:
     return cells[column] if column < len(cells) else ""
 
 
-def check_address(text: str) -> str:
-    """The address in lower case; raises `ImportRefused` for what is none."""
+def check_address(text: str, option: str = "--address") -> str:
+    """The address in lower case; raises `ImportRefused` for what is none, which came from `option`."""
     folded = text.strip().lower()
     if not ADDRESS.fullmatch(folded):
-        raise ImportRefused(f"--address: {text!r} is no address; write 0x and 40 hexadecimal digits")
+        raise ImportRefused(f"{option}: {text!r} is no address; write 0x and 40 hexadecimal digits")
     return folded

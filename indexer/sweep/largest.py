@@ -290,8 +290,9 @@ def _check_listed(coins: Sequence[str], answers: Mapping[str, DexAnswer]) -> Non
     names = [asset.name for answer in answers.values() for asset in answer.meta.universe]
     for coin in coins:
         if coin not in names:
-            near = ", ".join(get_close_matches(coin, names, n=3, cutoff=0.4) or names[:8])
-            raise UnknownCoin(f"no coin {coin!r} on the exchange; there are {near}")
+            near = get_close_matches(coin, names, n=3, cutoff=0.4)
+            known = f"did you mean {' or '.join(near)}?" if near else f"it has e.g. {', '.join(names[:8])}"
+            raise UnknownCoin(f"no coin {coin!r} on the exchange; {known}")
 
 
 async def _swept(store: Store, order: LargestFirst, endpoint: Endpoint, sight: Sight) -> SweepReport | None:

@@ -13,7 +13,7 @@ from typing import Any, Final
 from liqtruth.sandbox.errors import SandboxRefused
 
 Json = Any
-PUBLIC, PROVIDER = "public", "provider"
+PUBLIC, PROVIDER, BOTH = "public", "provider", "both"
 PLACE: Final = "/hypercore"
 BY_INFO: Final = "batchClearinghouseStates"
 BY_RPC: Final = f"hl_{BY_INFO}"
@@ -39,10 +39,12 @@ class Batches:
 
     @classmethod
     def named(cls, text: str) -> "Batches":
-        """From a comma-separated list of `public` and `provider`."""
+        """From a comma-separated list of `public` and `provider`, or `both`."""
+        if text == BOTH:
+            return cls(public=True, provider=True)
         names = [name.strip() for name in text.split(",") if name.strip()]
         if unknown := [name for name in names if name not in (PUBLIC, PROVIDER)]:
-            raise SandboxRefused(f"--batch must be {PUBLIC}, {PROVIDER} or both, got {unknown[0]!r}")
+            raise SandboxRefused(f"--batch must be {PUBLIC}, {PROVIDER} or {BOTH}, got {unknown[0]!r}")
         return cls(public=PUBLIC in names, provider=PROVIDER in names)
 
     def listed(self, users: object, dex: str, state: State) -> list[Json] | None:

@@ -16,6 +16,7 @@ import polars as pl
 from sqlmodel import Session, col, delete
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.heatmap.text import format_duration
 from liqtruth.storage.database.records import Reading
 from liqtruth.storage.database.tables import Market
 from liqtruth.storage.lake.lake import Lake
@@ -43,8 +44,9 @@ class Keep:
 
     def __post_init__(self) -> None:
         if self.hourly is not None and (self.everything is None or self.hourly < self.everything):
+            kept = "no --keep" if self.everything is None else f"--keep {format_duration(self.everything)}"
             raise BadInput(
-                f"--keep-hourly {self.hourly} must be longer than --keep, got --keep {self.everything}"
+                f"--keep-hourly {format_duration(self.hourly)} must be longer than --keep, got {kept}"
             )
 
     def step_s(self, at: datetime, now: datetime) -> int:

@@ -74,6 +74,8 @@ def test_a_share_is_written_in_percent_and_unknown_where_there_is_none() -> None
     assert percent(0.1234) == "12.3 %"
     assert percent(0.1234, 0) == "12 %"
     assert percent(None) == "unknown"
+    assert percent(-1e-12) == "0.0 %"
+    assert percent(-0.1234) == "-12.3 %"
 
 
 @pytest.mark.parametrize(

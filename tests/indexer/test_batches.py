@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,18 +12,22 @@ import pytest
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.errors import WireError
+from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.batch_doors import BatchEndpoint, endpoint_of
 from liqtruth.indexer.info.batch_forms import PUBLIC, form_of, states_of
 from liqtruth.indexer.info.batch_memory import remembered
 from liqtruth.indexer.info.budget import Patience, weight_of
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.largest import Endpoint, read_largest
+from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.indexer.watch.watch import Pace, Watch
-from liqtruth.sandbox.hyperliquid.batches import BY_INFO, PLACE, Batches
+from liqtruth.sandbox.hyperliquid.batches import BOTH, BY_INFO, PLACE, Batches
+from liqtruth.sandbox.hyperliquid.evm import EvmNode
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.net.stops import Stop
 from liqtruth.storage.settings import Secret
 from liqtruth.storage.store import Settings, Store
 from tests.conftest import Run
@@ -47,6 +51,7 @@ def server(running: SandboxServer) -> Iterator[SandboxServer]:
     """No door is open, and nothing was asked."""
     yield running
     vars(running.batches).update(vars(Batches()))
+    vars(running.evm_node).update(vars(EvmNode()))
 
 
 @pytest.fixture(autouse=True)
@@ -213,6 +218,85 @@ def test_the_key_goes_into_a_header_or_its_place_and_nowhere_else(
     assert KEY not in repr(provider(server, key=KEY))
 
 
+# ------------------------------------------------------------------------------- beside sizes by HyperEVM
+
+
+def sizes_of(server: SandboxServer) -> EvmEndpoint:
+    return EvmEndpoint(server.evm_url, None, patience=QUICK)
+
+
+@pytest.mark.parametrize("fault", ["", "no sizes", "down", "shifted"])
+def test_sizing_and_reading_ahead_together_store_what_one_by_one_does(
+    store: Store, server: SandboxServer, one_by_one: pl.DataFrame, fault: str
+) -> None:
+    """Whichever of the two is away or wrong."""
+    server.batches.provider = True
+    server.evm_node.chain_id = 1 if fault == "no sizes" else 999
+    if fault in ("down", "shifted"):
+        setattr(server.batches, fault, True)
+    report = swept(store, server, batch=provider(server), evm=sizes_of(server))
+    assert known(store).equals(one_by_one)
+    assert report.failed == {}
+    assert server.requests[PLACE] > 0
+    assert ("not sized" in lines(report)) == (fault == "no sizes")
+    assert server.requests[SINGLE] <= len(DEXES) * (len(some(server)) + 8), "nobody is read singly twice"
+
+
+async def test_a_sweep_with_both_that_was_broken_off_goes_on_without_reading_anyone_again(
+    store: Store, server: SandboxServer, one_by_one: pl.DataFrame
+) -> None:
+    server.batches.provider = True
+    done = asyncio.Event()
+
+    async def run(on_progress: Callable[[int], None]) -> SweepReport:
+        return await sweep(
+            store,
+            some(server),
+            base_url=server.base_url,
+            dexes=DEXES,
+            weight_per_minute=None,
+            patience=QUICK,
+            batch=provider(server),
+            evm=sizes_of(server),
+            on_progress=on_progress,
+        )
+
+    first = asyncio.create_task(run(lambda count: done.set() if count >= 30 else None))
+    await done.wait()
+    first.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    report = await run(lambda count: None)
+    assert report.resumed_accounts >= 30
+    assert known(store).equals(one_by_one)
+
+
+def test_a_check_with_both_that_is_stopped_stores_what_it_has_read(
+    store: Store, server: SandboxServer, tmp_path: Path
+) -> None:
+    server.batches.provider = True
+    listed = tmp_path / "everyone.txt"
+    listed.write_text("\n".join(addresses(server.market)))
+    stop = Stop()
+    endpoint = Endpoint(server.base_url, server.base_url, None, 4, QUICK, sizes_of(server), provider(server))
+
+    def end(sight: Sight) -> None:
+        if sight.accounts == 20:
+            stop.set()
+
+    reading = read_largest(
+        store, ["BTC"], endpoint, files=[listed], within_s=120, target=1.1, on_change=end, stop=stop
+    )
+    report = asyncio.run(reading)
+    assert report.ended == "stopped"
+    assert report.swept is not None
+    assert 20 <= report.swept.accounts < report.accounts
+    read = Readings(store).accounts()["address"].unique()
+    of_them = truth(server).filter(pl.col("address").is_in(read.implode()), pl.col("coin") == "BTC")
+    found = known(store).filter(pl.col("address").is_in(read.implode()), pl.col("coin") == "BTC")
+    assert found.select("address", "coin", "szi").equals(of_them)
+
+
 # -------------------------------------------------------------------------------------- check and watch
 
 
@@ -247,6 +331,20 @@ async def test_a_watch_reads_through_it(store: Store, server: SandboxServer) -> 
     found = Readings(store).known().select("address", "coin", "szi").sort("address", "coin")
     assert found.equals(truth(server))
     assert server.requests[SINGLE] <= 8 * len(DEXES)
+
+
+# ---------------------------------------------------------------------------------------- the sandbox's doors
+
+
+def test_the_sandbox_opens_one_door_or_both() -> None:
+    opened = {name: Batches.named(name) for name in ("", "public", "provider", BOTH, "public, provider")}
+    assert [(one.public, one.provider) for one in opened.values()] == [
+        (False, False),
+        (True, False),
+        (False, True),
+        (True, True),
+        (True, True),
+    ]
 
 
 # ------------------------------------------------------------------------------------------ one answer

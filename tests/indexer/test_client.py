@@ -140,7 +140,7 @@ async def test_the_keys_of_a_provider_are_not_shown(endpoint: InfoEndpoint) -> N
     ],
 )
 def test_an_address_that_is_none_is_refused(url: str) -> None:
-    with pytest.raises(BadInput, match="base URL"):
+    with pytest.raises(BadInput, match="address"):
         InfoClient(url, Budget(None))
 
 

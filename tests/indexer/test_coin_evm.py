@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqtruth.indexer.audit.status import status_of
 from liqtruth.indexer.coin.census import CoinRead, read_coin
 from liqtruth.indexer.coin.solved import HELD, intervals_of, positions_of
 from liqtruth.indexer.evm import holdings
@@ -133,6 +134,16 @@ def test_the_map_counts_what_waits_and_books_only_what_is_solved(store: Store, s
     assert sum(drawn.total_usd) == pytest.approx(sum(report.solved_usd), rel=1e-9)
     [waits] = [one for one in drawn.coverage.notes if one.code == "known_to_an_interval"]
     assert 0 <= waits.values["least"] <= waits.values["most"] <= waits.values["usd"]
+
+
+def test_whoever_is_known_by_one_position_alone_is_not_counted_as_read(
+    store: Store, served: SandboxServer
+) -> None:
+    read(store, served)
+    status = status_of(store)
+    assert status.accounts_read == 0
+    assert status.by_positions == Readings(store).known()["address"].n_unique() > 0
+    assert status.positions == Readings(store).known().height
 
 
 def test_what_is_known_now_is_merged_by_whoever_read_the_coin(store: Store, served: SandboxServer) -> None:

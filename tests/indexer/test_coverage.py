@@ -6,7 +6,7 @@ import json
 import polars as pl
 import pytest
 
-from liqtruth.indexer.audit.coverage import KINDS, NOT_IN_BOOK, coverage_report
+from liqtruth.indexer.audit.coverage import KINDS, NOT_IN_BOOK, CoverageReport, UnreadInDex, coverage_report
 from liqtruth.indexer.coin.census import read_coin
 from liqtruth.indexer.discovery.address_book import remember
 from liqtruth.indexer.errors import UnknownCoin
@@ -65,6 +65,12 @@ def test_the_largest_market_comes_first_and_a_coin_that_nobody_holds_is_there(
     interest = [one.open_interest_usd or 0.0 for one in sides]
     assert interest == sorted(interest, reverse=True)
     assert {one.coin for one in sides} == {"BTC", "ETH", "SOL", "HYPE"}
+
+
+def test_who_was_only_sized_is_shown_before_any_market_is_stored() -> None:
+    lines = CoverageReport((), (UnreadInDex("", 3, 7e6),)).describe()
+    assert len(lines) == 2
+    assert "3 accounts with $7M" in lines[1]
 
 
 def test_nothing_stored_and_unknown_coins_are_said(run: Run, store: Store, served: SandboxServer) -> None:

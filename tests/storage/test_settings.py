@@ -173,6 +173,15 @@ def test_a_place_names_user_host_and_name_and_no_option() -> None:
     assert address_of(url).place == "postgresql+psycopg://desk:***@127.0.0.1:5432/liq?…"
 
 
+def test_an_endpoint_in_the_environment_that_is_none_is_refused_by_its_variable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("LIQTRUTH_HYPERLIQUID_URL", SECRET)
+    with pytest.raises(BadInput, match="LIQTRUTH_HYPERLIQUID_URL") as found:
+        Settings()
+    assert SECRET not in str(found.value)
+
+
 @pytest.mark.parametrize("url", [f"http://key:{SECRET}", f"ftp://{SECRET}", f"\0{SECRET}"])
 def test_an_endpoint_that_cannot_be_read_is_not_shown(url: str) -> None:
     with pytest.raises(BadInput) as found:
