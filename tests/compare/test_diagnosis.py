@@ -137,10 +137,15 @@ def test_a_map_of_the_whole_truth_is_compared_with_it_and_not_only_with_its_crow
     one of the whales has no wrong leverage."""
     few = [(side, min(45.0, 3 * away), 40 * usd) for side, away, usd in crowd(seed, positions=16)]
     levels = [*crowd(50 + seed, positions=900), *few]
-    truth, many = map_of(levels), map_of([*levels[:-16], *((side, away, usd / 40) for side, away, usd in few)])
+    truth, many = (
+        map_of(levels),
+        map_of([*levels[:-16], *((side, away, usd / 40) for side, away, usd in few)]),
+    )
 
     def codes(model: list[Level]) -> set[str]:
-        return {one.code for one in diagnose(truth, map_of(model, model="theirs"), RANGE_PCT, 1.0, layer=many)}
+        return {
+            one.code for one in diagnose(truth, map_of(model, model="theirs"), RANGE_PCT, 1.0, layer=many)
+        }
 
     half = changed(levels, lambda side, away: (side, away / 2))
     assert "looks_scaled" in codes(half)

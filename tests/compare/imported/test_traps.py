@@ -264,6 +264,14 @@ def test_13_a_file_that_states_no_moment_has_that_of_the_file_and_states_it(tmp_
     assert "moment_of_file" not in {one.code for one in given.coverage.notes}
 
 
+def test_13_what_the_file_states_may_not_be_contradicted(tmp_path: Path) -> None:
+    stated = layouts.coinglass_site_heatmap()
+    assert "leave --as-of out" in refused(tmp_path, stated, as_of="2026-08-19T12:00Z")
+    assert "leave --venue out" in refused(tmp_path, stated, venue="bybit")
+    found = read_map(written(tmp_path, stated), as_of=AT, venue="Binance", coin="BTC")
+    assert (found.as_of, found.venue) == (AT, "binance")
+
+
 def test_13_what_a_document_states_beside_its_rows_is_of_all_of_them(tmp_path: Path) -> None:
     rows = [{"price": px, "usd": usd} for px, usd in LEVELS]
     beside = {"coin": "BTC", "exchange": "Binance", "mark_px": MARK}
