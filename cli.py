@@ -8,7 +8,6 @@ import sys
 import warnings
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from importlib import import_module
-from pathlib import Path
 from typing import Annotated, Any, Final, NoReturn
 
 import typer
@@ -123,9 +122,10 @@ app = App(
 @app.callback(invoke_without_command=True)
 def root(
     data_dir: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
-            envvar="LIQTRUTH_DATA_DIR", help="Where everything is stored; default: the user's data directory."
+            envvar="LIQTRUTH_DATA_DIR",
+            help="Where everything is stored, a folder or s3://bucket/prefix; default: the user's data directory.",
         ),
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

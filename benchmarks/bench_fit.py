@@ -55,7 +55,7 @@ COINS: Final = ("A", "B", "C", "D", "E", "F")
 MAPS, COLUMNS = 312, 140
 BRACKETS: Final = Brackets.flat("A", 0.5 / 63, 63.0, "28 nodes from 3x up to the highest leverage")
 FIT_AT_MOST_S: Final = 0.5
-REST_AT_MOST_S: Final = 60.0
+REST_AT_MOST_S: Final = 10.0
 TOTAL: Final = 0.7
 """Part of open interest that is levered."""
 PARTS: Final = 4
@@ -158,7 +158,7 @@ def test_loop_over_pairs(benchmark: BenchmarkFixture, pairs: list[Sample]) -> No
 )
 def test_all_that_follows(benchmark: BenchmarkFixture, pairs: list[Sample]) -> None:
     """A loop would fit every coordinate and side, each with every coin left out once and twice, and every draw."""
-    without, spreads = benchmark.pedantic(lambda: all_that_follows(pairs), rounds=1)
+    without, spreads = benchmark.pedantic(lambda: all_that_follows(pairs), rounds=2)
     assert len(without) == len(COINS)
     assert all(len(one.drawn) == DRAWS for one in spreads)
     apart = len(COINS) + len(COINS) * (len(COINS) - 1) // 2

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
@@ -137,7 +136,7 @@ Range = Annotated[
 class Globals:
     """Options that stand before the command."""
 
-    data_dir: Path | None = None
+    data_dir: str | None = None
 
 
 GLOBALS = Globals()

@@ -392,7 +392,7 @@ class Lake:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Lake({str(self._store.settings.data_dir)!r})"
+        return f"Lake({str(self._store.lake.place.beside.root)!r})"
 
 
 def open(path: str | Path | None = None) -> Lake:
@@ -419,8 +419,8 @@ def open(path: str | Path | None = None) -> Lake:
     >>> truth.source
     'exact'
     """
-    settings = Settings() if path is None else Settings(data_dir=Path(path))
-    if not settings.data_dir.is_dir():
+    settings = Settings() if path is None else Settings(data_dir=path)
+    if settings.lake_url is None and not settings.data_dir.is_dir():
         raise NothingStored(
             f"no data directory {settings.data_dir}: `liqtruth index` stores positions, `liqtruth demo` synthetic ones"
         )

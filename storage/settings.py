@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, TypeVar
+from urllib.parse import quote
 
 from platformdirs import user_data_path
 
 from liqtruth.heatmap.errors import BadInput
+from liqtruth.storage.lake.bucket import Bucket
+from liqtruth.storage.lake.places import Folder, Place
 
 HYPERLIQUID_URL: Final = "https://api.hyperliquid.xyz"
 PREFIX: Final = "LIQTRUTH_"
@@ -36,10 +39,14 @@ class Secret:
 class Settings:
     """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` names another) and `lake/`.
 
+    A lake that machines share lies at `lake_url`, `s3://bucket/prefix`, and its database at `database_url`; given as
+    `data_dir` it leaves what is of this machine alone (budgets, locks, models) a folder in the user's data directory.
+
     Raises `BadInput` naming the variable whose value cannot be used.
     """
 
     data_dir: Path
+    lake_url: str | None
     database_url: Secret | None
     hyperliquid_url: str
     weight_per_minute: int
@@ -56,21 +63,42 @@ class Settings:
         if unknown:
             raise TypeError(f"no setting {', '.join(sorted(unknown))}; there are {', '.join(READ)}")
         set_there = {name.upper(): text for name, text in os.environ.items() if text}
+        values = {name: given.get(name, set_there.get(f"{PREFIX}{name.upper()}")) for name in READ}
+        if "://" in (given_dir := str(values["data_dir"])):
+            shared = Bucket.of(given_dir)
+            values |= {"lake_url": shared.root, "data_dir": _own_folder(shared)}
         for name, (read, usual) in READ.items():
-            value = given.get(name, set_there.get(f"{PREFIX}{name.upper()}"))
+            value = values[name]
             known = usual() if value is None else read(f"{PREFIX}{name.upper()}", value)
             object.__setattr__(self, name, known)
 
     @property
     def resolved_database_url(self) -> str | Path:
-        """The database to open, a file or a URL; that may hold a password, so it is never printed."""
+        """The database to open, a file or a URL; that may hold a password, so it is never printed.
+
+        Raises `BadInput` where a lake that machines share has none of its own.
+        """
         if self.database_url is not None:
             return self.database_url.get_secret_value()
+        if self.lake_url is not None:
+            raise BadInput(
+                f"a lake at {self.place.root} needs the database that lists its files: "
+                "set LIQTRUTH_DATABASE_URL=postgresql://user@host/name"
+            )
         return self.data_dir / "liqtruth.db"
 
     @property
     def lake_dir(self) -> Path:
         return self.data_dir / "lake"
+
+    @property
+    def place(self) -> Place:
+        """Where the lake lies."""
+        return Folder(self.lake_dir) if self.lake_url is None else Bucket.of(self.lake_url).below("lake")
+
+
+def _own_folder(shared: Bucket) -> Path:
+    return user_data_path("liqtruth", appauthor=False) / "shared" / quote(shared.root, safe="")
 
 
 def _number(kind: type[Number], lowest: Number, highest: Number, name: str, value: Any) -> Number:
@@ -91,6 +119,10 @@ def _path(_name: str, value: Any) -> Path:
     return Path(value)
 
 
+def _bucket(_name: str, value: Any) -> str:
+    return Bucket.of(value).root
+
+
 def _text(_name: str, value: Any) -> str:
     return str(value)
 
@@ -101,6 +133,7 @@ def _secret(_name: str, value: Any) -> Secret:
 
 READ: Final[dict[str, tuple[Callable[[str, Any], Any], Callable[[], Any]]]] = {
     "data_dir": (_path, lambda: user_data_path("liqtruth", appauthor=False)),
+    "lake_url": (_bucket, lambda: None),
     "database_url": (_secret, lambda: None),
     "hyperliquid_url": (_text, lambda: HYPERLIQUID_URL),
     "weight_per_minute": (partial(_number, int, 1, 1_000_000), lambda: 960),

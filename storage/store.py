@@ -33,26 +33,27 @@ class Store:
         opened, `OtherDatabase` where lake and database do not belong together.
         """
         try:
-            settings.lake_dir.mkdir(parents=True, exist_ok=True)
+            own = settings.lake_dir if settings.lake_url is None else settings.data_dir
+            own.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
             raise LiqtruthError(
                 f"cannot write to the data directory {settings.data_dir}: {getattr(error, 'strerror', error)}; "
                 "choose another with --data-dir or LIQTRUTH_DATA_DIR"
             ) from error
         is_named = settings.database_url is not None
-        address = address_of(settings.resolved_database_url)
-        refuse_missing(address.file, settings.lake_dir, is_named)
+        address, place = address_of(settings.resolved_database_url), settings.place
+        refuse_missing(address.file, place, is_named)
         database = Database(address)
         try:
-            check_identity(database, settings.lake_dir, is_named)
+            check_identity(database, place, is_named)
         except BaseException:
             database.close()
             raise
-        return cls(settings, database, Lake(settings.lake_dir, database))
+        return cls(settings, database, Lake(place, database))
 
     def view(self) -> "MarketView":
         """What a command that only reads takes instead of the store; made once per command."""
-        return MarketView(self.settings, self.database, ReadOnce(self.lake.root, self.database))
+        return MarketView(self.settings, self.database, ReadOnce(self.lake.place, self.database))
 
     def once(
         self,

@@ -93,8 +93,8 @@ def spread_of(
         return Spread(nothing, nothing)
     found, weak = [], replace(fit, ridge=RIDGE)
     with one_blas_thread():
-        for times in times_picked(len(fit.blocks.names), seed, draws):
-            found.append(weak.refitted(times))
+        for shares in weak.each_refitted(times_picked(len(fit.blocks.names), seed, draws)):
+            found.append(shares)
             on_draw()
         apart = [weak.leaving(coin) for coin in coins] if len(coins) >= FEWEST_COINS else []
     return Spread(np.stack(found), np.stack(apart) if apart else nothing)

@@ -88,9 +88,23 @@ class SideSample:
 
     def response(self, coordinate: Coordinate) -> FloatArray:
         """Columns (bins, rows x nodes) of a model in this coordinate."""
+        parts = self._parts(coordinate)
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+
+    def drawn(self, coordinate: Coordinate, shares: FloatArray) -> FloatArray:
+        """The map (bins,) that shares (rows, nodes) draw in this coordinate, in the precision of the columns."""
+        own, begin, found = shares.ravel(), 0, np.zeros(len(next(iter(self.columns.values()))))
+        for part in self._parts(coordinate):
+            end = begin + part.shape[1]
+            found += part @ own[begin:end].astype(part.dtype)
+            begin = end
+        return found
+
+    def _parts(self, coordinate: Coordinate) -> tuple[FloatArray, ...]:
+        """The columns of `response`, side by side."""
         if coordinate != MIXED or self.at_mark is None:
-            return self.columns[coordinate]
-        return np.concatenate([*(self.columns[name] for name in MIXED_OF), self.at_mark], axis=1)
+            return (self.columns[coordinate],)
+        return (*(self.columns[name] for name in MIXED_OF), self.at_mark)
 
     @cached_property
     def crowd(self) -> FloatArray:

@@ -43,12 +43,14 @@ FEWEST: Final = 2
 
 @dataclass(frozen=True, eq=False)
 class Fitted(TwoSided[SideFit]):
-    """Both sides, fitted in one coordinate on some pairs; what is asked of it leaves `excluded` out."""
+    """Both sides, fitted in one coordinate on some pairs; what is asked of it leaves `excluded` out. `left_out_pct` is
+    how far its maps of coins left out are by coin, where the choice of its pull has found that."""
 
     coordinate: Coordinate
     long: SideFit
     short: SideFit
     excluded: tuple[str, ...] = ()
+    left_out_pct: Mapping[str, float] | None = None
 
     def shares(self, side: str, *leaving: str) -> FloatArray:
         """Pooled shares (classes, nodes), of all coins but the excluded and those that are left out."""
@@ -57,7 +59,8 @@ class Fitted(TwoSided[SideFit]):
 
     def pulled(self, ridge: float) -> "Fitted":
         """Both sides drawn to the prior by so much."""
-        return replace(self, long=self.long.pulled(ridge), short=self.short.pulled(ridge))
+        long, short = self.long.pulled(ridge), self.short.pulled(ridge)
+        return replace(self, long=long, short=short, left_out_pct=None)
 
 
 class CoordinateScore(msgspec.Struct, frozen=True):
@@ -108,8 +111,7 @@ def drawn(
     pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
     """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
-    each = [(pair.of(side).response(coordinate), shares[pair.coin]) for pair in pairs]
-    return np.stack([columns @ own.ravel() for columns, own in each])
+    return np.stack([pair.of(side).drawn(coordinate, shares[pair.coin]) for pair in pairs])
 
 
 def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
@@ -143,22 +145,25 @@ def fit_coordinates(
 
 
 def choose_coordinate(
-    pairs: Sequence[Sample], fits: Sequence[Fitted], excluded: tuple[str, ...] = ()
+    pairs: Sequence[Sample], fits: Sequence[Fitted]
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
     """The fit that draws coins left out best, and the table; the fallback (`assumes_least`) where none is nearer by
     more than its standard error, where there is a single coin, or none whose maps can be compared under every fit. Only
     coins that can be are in the table.
 
-    `excluded` coins take no part, neither as what is drawn nor as what is fitted; only the variances by which the
-    equations are weighed have seen them.
+    Coins that the fits exclude take no part, neither as what is drawn nor as what is fitted; only the variances by
+    which the equations are weighed have seen them.
     """
-    known = [pair for pair in pairs if pair.coin not in excluded]
-    chosen = {fitted.coordinate: replace(fitted, excluded=excluded) for fitted in fits}
+    known = [pair for pair in pairs if pair.coin not in fits[0].excluded]
+    chosen = {fitted.coordinate: fitted for fitted in fits}
     coins = coins_of(known)
     fallback = assumes_least(tuple(chosen), len(coins))
     if len(coins) < 2:
         return chosen[fallback], ()
-    found = {name: _left_out_pct(known, fitted) for name, fitted in chosen.items()}
+    found = {
+        name: _left_out_pct(known, fitted) if fitted.left_out_pct is None else fitted.left_out_pct
+        for name, fitted in chosen.items()
+    }
     judged = [coin for coin in coins if all(coin in by_coin for by_coin in found.values())]
     if not judged:
         return chosen[fallback], ()
@@ -193,7 +198,8 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
     if min(map(len, found.values())) < FEWEST_CLEAR:
         return fitted, ()
     table = tuple(PullScore(ridge, float(np.mean([*by_coin.values()]))) for ridge, by_coin in found.items())
-    return tried[min(table, key=lambda row: row.left_out_pct).ridge], table
+    best = min(table, key=lambda row: row.left_out_pct).ridge
+    return replace(tried[best], left_out_pct=found[best]), table
 
 
 def assumes_least(coordinates: Sequence[Coordinate], coins: int) -> Coordinate:
@@ -307,11 +313,10 @@ class PooledFit:
         coin `without` had never been read; for it the pooled shares of all others, which do not deviate."""
         excluded = () if without is None else (without,)
         self.samples_ = tuple(samples)
-        tried = [choose_pull(samples, replace(fitted, excluded=excluded)) for fitted in fits]
+        anew = [replace(fitted, excluded=excluded, left_out_pct=None) for fitted in fits]
+        tried = [choose_pull(samples, fitted) for fitted in anew]
         pulls = {fitted.coordinate: table for fitted, table in tried}
-        self.fitted_, self.coordinate_scores_ = choose_coordinate(
-            samples, [one for one, _ in tried], excluded
-        )
+        self.fitted_, self.coordinate_scores_ = choose_coordinate(samples, [one for one, _ in tried])
         self.pull_scores_ = pulls[self.fitted_.coordinate]
         self.coins_ = tuple(coin for coin in coins_of(samples) if coin not in excluded)
         self.deviation_ = NO_DEVIATION if excluded else choose_deviation(samples, self.prior, self.fitted_)

@@ -14,15 +14,18 @@ blocks, so it costs a solution each and never looks at columns again. With three
 of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache, partial
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
+from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
+from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -42,53 +45,14 @@ MAINTENANCE: Final = 2.0
 liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
-AT_ONCE: Final = 128
-"""Pairs whose equations are formed together: bounds the memory for months of history."""
-
-
-@dataclass(frozen=True, eq=False)
-class Normal:
-    """Normal equations, summed over some pairs, of the free columns."""
-
-    matrix: FloatArray
-    right: FloatArray
-    pairs: int
-
-
-@dataclass(frozen=True, eq=False)
-class Blocks:
-    """Normal equations per block: `matrix` (blocks, columns, columns) in single precision, which their products have,
-    `right` (blocks, columns), `pairs` (blocks,)."""
-
-    names: tuple[str, ...]
-    matrix: NDArray[np.float32]
-    right: FloatArray
-    pairs: IntArray
-
-    def summed(self, times: IntArray | None = None) -> Normal:
-        """All blocks, each so many times (default once)."""
-        count = np.ones(len(self.names), np.int64) if times is None else times
-        return Normal(
-            np.tensordot(count.astype(self.matrix.dtype), self.matrix, 1).astype(np.float64),
-            count.astype(np.float64) @ self.right,
-            int(count @ self.pairs),
-        )
-
-    def of_coins(self, coins: Sequence[str]) -> BoolArray:
-        """Which blocks are of these coins."""
-        return np.array([name.split(" ")[0] in coins for name in self.names])
-
-    @property
-    def coins(self) -> tuple[str, ...]:
-        """Those that any block is of."""
-        return tuple(dict.fromkeys(name.split(" ")[0] for name in self.names))
 
 
 @dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
     `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
-    pull to the prior under which they are solved again."""
+    pull to the prior under which they are solved again. `found` are weights of the free columns by pull and coins left
+    out: what is asked again, by another fold or choice, is not solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -97,6 +61,7 @@ class SideFit:
     at_most_one: bool
     blocks: Blocks | None
     ridge: float = RIDGE
+    found: dict[tuple[float, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -114,17 +79,22 @@ class SideFit:
 
     def refitted(self, times: IntArray) -> FloatArray:
         """Shares from each block as often as in `times`, under the variances of the last round."""
-        if self.blocks is None or not times.any():
-            return self.prior
-        guess = self.shares[:, self.free]
-        weight, _ = solved(self.blocks.summed(times), self.prior[:, self.free], self.ridge, guess)
-        return completed(weight, self.prior, self.free)[0]
+        return next(self.each_refitted(times[None, :]))
+
+    def each_refitted(self, times: IntArray) -> Iterator[FloatArray]:
+        """As `refitted`, for each row of `times` (draws, blocks)."""
+        if self.blocks is None:
+            yield from (self.prior for _ in times)
+            return
+        guess = self._weight(frozenset())
+        for normal in self.blocks.each_summed(times):
+            yield self._completed(self._solved(normal, guess) if normal.pairs else None)
 
     def without(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins; of three or more the mean of fits that leave one of them out."""
         if self.blocks is None:
             return self.prior
-        others = [coin for coin in self.blocks.coins if coin not in coins]
+        others = [coin for coin in self.blocks.by_coin if coin not in coins]
         apart = [(coin,) for coin in others] if len(others) >= FEWEST_AVERAGED else [()]
         return np.asarray(np.mean([self.leaving(*coins, *one) for one in apart], axis=0))
 
@@ -132,7 +102,27 @@ class SideFit:
         """Shares from the blocks of all other coins, in one fit."""
         if self.blocks is None:
             return self.prior
-        return self.refitted((~self.blocks.of_coins(coins)).astype(np.int64))
+        gone = frozenset(coins).intersection(self.blocks.by_coin)
+        return self._completed(self._weight(gone))
+
+    def _weight(self, gone: frozenset[str]) -> FloatArray | None:
+        """Weights (classes, free nodes) without these coins, null where no other is left; guessed from those of one
+        coin more."""
+        assert self.blocks is not None
+        key = self.ridge, gone
+        if key not in self.found:
+            normal = self.blocks.without(gone)
+            if normal is None:
+                return None
+            guess = self._weight(gone - {max(gone)}) if gone else None
+            self.found[key] = self._solved(normal, guess)
+        return self.found[key]
+
+    def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
+        return solved(normal, self.prior[:, self.free], self.ridge, guess)[0]
+
+    def _completed(self, weight: FloatArray | None) -> FloatArray:
+        return self.prior if weight is None else completed(weight, self.prior, self.free)[0]
 
     def pulled(self, ridge: float = RIDGE) -> "SideFit":
         """Drawn to the prior by so much, with the shares that are `without` no coin."""
@@ -141,10 +131,9 @@ class SideFit:
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
         """Shares of one coin: fitted to its own blocks, penalty to the pooled shares by `ridge`."""
-        mine = None if self.blocks is None else self.blocks.of_coins([coin])
-        if self.blocks is None or mine is None or not mine.any():
+        own = None if self.blocks is None else self.blocks.by_coin.get(coin)
+        if own is None:
             return self.shares
-        own = self.blocks.summed(mine.astype(np.int64))
         weight, _ = solved(own, self.shares[:, self.free], ridge)
         return completed(weight, self.prior, self.free)[0]
 
@@ -188,14 +177,16 @@ def fit_side(
         return SideFit(prior, free & bool(sides), prior, 1.0, False, None)
     wanted = [side.crowd for side in sides] if targets is None else targets
     data = _Data.of(sides, wanted, prior, free, coordinate)
-    modelled, scale, bound = np.full(data.targets.shape, float(data.targets.mean())), 1.0, False
-    shares, weighed = prior, (modelled, scale)
-    for _ in range(ROUNDS):
-        weighed = (modelled, scale)
-        weight, bound = solved(data.pooled(*weighed), prior[:, free])
+    modelled, scale = np.full(data.targets.shape, float(data.targets.mean())), 1.0
+    for _ in range(ROUNDS - 1):
+        equations = formed(partial(data.normal, modelled, scale), np.arange(len(sides)))
+        weight, _ = solved(equations, prior[:, free])
         shares, scale = completed(weight, prior, free)
         modelled = data.drawn(shares[:, free], scale)
-    return SideFit(shares, free, prior, scale, bound, data.blocks(blocks, *weighed))
+    last = Blocks(tuple(blocks), partial(data.normal, modelled, scale))
+    weight, bound = solved(last.summed(), prior[:, free])
+    shares, scale = completed(weight, prior, free)
+    return SideFit(shares, free, prior, scale, bound, last)
 
 
 def solved(
@@ -221,11 +212,10 @@ def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[F
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Smoothed `columns` (pairs, bins, filled columns) in single precision; which of the free columns place anything
-    (`filled`); what the prior's nodes draw, `rest`, and the targets, both (pairs, bins)."""
+    """Smoothed free `columns` (pairs, bins, columns) in single precision; what the prior's nodes draw, `rest`, and the
+    targets, both (pairs, bins)."""
 
     columns: NDArray[np.float32]
-    filled: BoolArray
     rest: FloatArray
     targets: FloatArray
 
@@ -240,52 +230,37 @@ class _Data:
     ) -> "_Data":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         fixed = prior.ravel()[others].astype(np.float32)
-        drawn = [side.response(coordinate) for side in sides]
-        filled: BoolArray = np.stack([np.abs(one).max(axis=0)[chosen] for one in drawn]).max(axis=0) > 0
-        columns = np.stack([smoothed(one.take(chosen[filled], axis=1)) for one in drawn], dtype=np.float32)
-        rest = np.stack([one.take(others, axis=1) @ fixed for one in drawn])
-        return cls(columns, filled, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
+        columns = np.empty((len(sides), BINS, chosen.size), np.float32)
+        rest = np.empty((len(sides), BINS))
+        for at, side in enumerate(sides):
+            response = side.response(coordinate)
+            columns[at] = smoothed(response.take(chosen, axis=1))
+            rest[at] = response.take(others, axis=1) @ fixed
+        return cls(columns, smoothed(rest.T).T, smoothed(np.stack(targets).T).T)
 
     def drawn(self, weight: FloatArray, scale: float) -> FloatArray:
-        own = weight.ravel()[self.filled].astype(np.float32)
-        return np.asarray(self.columns @ own + scale * self.rest)
+        return np.asarray(self.columns @ weight.ravel().astype(np.float32) + scale * self.rest)
 
-    def blocks(self, names: Sequence[str], modelled: FloatArray, scale: float) -> Blocks:
-        members: dict[str, list[int]] = {}
-        for row, name in enumerate(names):
-            members.setdefault(name, []).append(row)
-        each = [self._normal(rows, modelled, scale) for rows in members.values()]
-        return Blocks(
-            tuple(members),
-            np.stack([one.matrix.astype(np.float32) for one in each]),
-            np.stack([one.right for one in each]),
-            np.array([one.pairs for one in each]),
-        )
-
-    def pooled(self, modelled: FloatArray, scale: float) -> Normal:
-        count = len(self.targets)
-        parts = [range(start, min(start + AT_ONCE, count)) for start in range(0, count, AT_ONCE)]
-        each = [self._normal(rows, modelled, scale) for rows in parts]
-        return Normal(sum(one.matrix for one in each), sum(one.right for one in each), count)  # type: ignore[arg-type]
-
-    def _normal(self, rows: Sequence[int], modelled: FloatArray, scale: float) -> Normal:
+    def normal(self, modelled: FloatArray, scale: float, rows: IntArray) -> Normal:
         """Equations of some pairs: products in single precision, each weighed by the root of its variance."""
+        chosen = slice(rows[0], rows[-1] + 1) if rows[-1] - rows[0] < len(rows) else rows
         floor = max(VARIANCE_FLOOR * float(self.targets.mean()), LEAST_VARIANCE)
-        chosen = slice(rows[0], rows[-1] + 1) if isinstance(rows, range) else rows
         root = 1.0 / np.sqrt(modelled[chosen] + floor)
         wanted = (self.targets[chosen] - scale * self.rest[chosen]) * root
         flat = self.columns[chosen] * root[:, :, None].astype(np.float32)
         flat = flat.reshape(root.size, self.columns.shape[2])
-        matrix, right = np.zeros((self.filled.size, self.filled.size)), np.zeros(self.filled.size)
-        matrix[np.ix_(self.filled, self.filled)] = flat.T @ flat
-        right[self.filled] = wanted.ravel() @ flat.astype(np.float64)
-        return Normal(matrix, right, len(rows))
+        return Normal(flat.T @ flat, wanted.ravel() @ flat.astype(np.float64), len(rows))
 
 
 def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
     """The penalty on weights of `shape` (classes, nodes), on the scale of the mean of the diagonal."""
-    classes, nodes = shape
     scale = float(np.trace(normal.matrix)) / normal.pairs / normal.right.size or 1.0
+    return scale * _unit_penalty(shape, ridge)
+
+
+@lru_cache(maxsize=16)
+def _unit_penalty(shape: tuple[int, ...], ridge: float) -> FloatArray:
+    classes, nodes = shape
     bend = np.diff(np.eye(nodes), n=2, axis=0) if nodes > 2 else np.zeros((0, nodes))
     one_class = BEND**2 * bend.T @ bend + ridge**2 * np.eye(nodes)
-    return np.asarray(np.kron(np.eye(classes), scale * one_class), dtype=np.float64)
+    return np.asarray(np.kron(np.eye(classes), one_class), dtype=np.float64)

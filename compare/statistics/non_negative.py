@@ -81,7 +81,8 @@ def _solved(matrix: FloatArray, right: FloatArray, positive: NDArray[np.bool_]) 
     weight = np.zeros(len(right))
     at = positive.nonzero()[0]
     if at.size:
-        _, weight[at], failed = dposv(matrix[at[:, None], at], right[at])
+        chosen = matrix.take(at, axis=0).take(at, axis=1)
+        _, weight[at], failed = dposv(chosen.T, right[at], overwrite_a=True)
         if failed:
             raise np.linalg.LinAlgError(f"the equations of {at.size} places are not positive definite")
     return weight

@@ -8,6 +8,7 @@ others' mean (one where it is not known). Scores are of cumulative sums alone, o
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -20,20 +21,19 @@ from liqtruth.compare.calibration.side_fit import (
     LEAST_VARIANCE,
     ROUNDS,
     VARIANCE_FLOOR,
-    Blocks,
     BoolArray,
-    Normal,
     SideFit,
     completed,
     separable,
     solved,
 )
 from liqtruth.compare.calibration.sizes import SizeTable
+from liqtruth.compare.statistics.normal_equations import Blocks, Normal
 from liqtruth.compare.truths.band_samples import BandSample, SideBands
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LeverageModel, Provenance, check_own_name
 from liqtruth.heatmap.errors import MissingData
-from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note, texts
 from liqtruth.indexer.positions.markets import VENUE
@@ -107,34 +107,32 @@ def fit_side_bands(
     sides: Sequence[SideBands], blocks: Sequence[str], prior: FloatArray, free: BoolArray
 ) -> SideFit:
     """Shares (classes, nodes) of one side; `free` nodes are fitted, the others are the prior's."""
-    data = _Rows.of(sides, blocks, prior, free)
-    drawn, scale, shares, bound = np.full(len(data.share), np.nan), 1.0, prior, False
-    weighed = (drawn, scale)
-    for _ in range(ROUNDS):
-        weighed = (drawn, scale)
-        weight, bound = solved(data.blocks(*weighed).summed(), prior[:, free])
+    data = _Rows.of(sides, prior, free)
+    drawn, scale = np.full(len(data.share), np.nan), 1.0
+    for _ in range(ROUNDS - 1):
+        weight, _ = solved(data.normal(drawn, scale, np.arange(len(sides))), prior[:, free])
         shares, scale = completed(weight, prior, free)
         drawn = data.columns @ shares[:, free].ravel() + scale * data.rest
-    return SideFit(shares, free, prior, scale, bound, data.blocks(*weighed))
+    last = Blocks(tuple(blocks), partial(data.normal, drawn, scale))
+    weight, bound = solved(last.summed(), prior[:, free])
+    shares, scale = completed(weight, prior, free)
+    return SideFit(shares, free, prior, scale, bound, last)
 
 
 @dataclass(frozen=True, eq=False)
 class _Rows:
     """Bands of all samples as rows: free `columns`, what the prior's nodes draw (`rest`), what is known (`share`),
-    bins, relative weight, and the block of each."""
+    bins, relative weight, and the number of the sample of each."""
 
     columns: FloatArray
     rest: FloatArray
     share: FloatArray
     bins: FloatArray
     weight: FloatArray
-    block: Sequence[str]
-    samples: dict[str, int]
+    sample: IntArray
 
     @classmethod
-    def of(
-        cls, sides: Sequence[SideBands], blocks: Sequence[str], prior: FloatArray, free: BoolArray
-    ) -> "_Rows":
+    def of(cls, sides: Sequence[SideBands], prior: FloatArray, free: BoolArray) -> "_Rows":
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         columns = np.concatenate([side.columns for side in sides])
         effective = np.concatenate([side.effective for side in sides])
@@ -145,25 +143,18 @@ class _Rows:
             np.concatenate([side.share for side in sides]),
             np.concatenate([side.bins for side in sides]),
             effective / effective.mean() if known else np.ones(len(effective)),
-            [name for side, name in zip(sides, blocks, strict=True) for _ in side.share],
-            {name: blocks.count(name) for name in dict.fromkeys(blocks)},
+            np.repeat(np.arange(len(sides)), [len(side.share) for side in sides]),
         )
 
-    def blocks(self, drawn: FloatArray, scale: float) -> Blocks:
-        """Normal equations per block; a `drawn` that is nan stands for what is known on average."""
+    def normal(self, drawn: FloatArray, scale: float, samples: IntArray) -> Normal:
+        """Equations of some samples; a `drawn` that is nan stands for what is known on average."""
         a_bin = float(self.share.sum() / self.bins.sum())
         expected = np.where(np.isfinite(drawn), drawn, a_bin * self.bins)
         variance = expected + self.bins * max(VARIANCE_FLOOR * a_bin, LEAST_VARIANCE)
-        root = np.sqrt(self.weight / variance)
-        rows, wanted = self.columns * root[:, None], (self.share - scale * self.rest) * root
-        members = [np.array([one == name for one in self.block]) for name in self.samples]
-        each = [Normal(rows[m].T @ rows[m], wanted[m] @ rows[m], 1) for m in members]
-        return Blocks(
-            tuple(self.samples),
-            np.stack([one.matrix for one in each]),
-            np.stack([one.right for one in each]),
-            np.array([*self.samples.values()]),
-        )
+        own = np.isin(self.sample, samples)
+        root = np.sqrt(self.weight / variance)[own]
+        rows, wanted = self.columns[own] * root[:, None], (self.share - scale * self.rest)[own] * root
+        return Normal(rows.T @ rows, wanted @ rows, len(samples))
 
 
 def curve_errors(

@@ -25,6 +25,7 @@ from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema,
 from liqtruth.indexer.margin.reconcile import reconcile
 from liqtruth.indexer.positions.markets import stored_tables
 from liqtruth.storage.lake.parquet import gone, read_parquet
+from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lock import holder
 from liqtruth.storage.store import Store
 
@@ -241,15 +242,16 @@ def _batches(store: Store, batches: str) -> tuple[pl.DataFrame, pl.DataFrame]:
         with store.database.asking() as asked:
             paths = tuple(asked.column(str, sql, id=batches))
         with suppress(FileNotFoundError):
-            return _frames(store.lake.root, paths)
-    raise gone(store.lake.root / paths[-1])
+            return _frames(store.lake.place, paths)
+    raise gone(store.lake.place, paths[-1])
 
 
 @lru_cache(maxsize=1)
-def _frames(root: Path, paths: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _frames(place: Place, paths: tuple[str, ...]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Files of batches never change, so what was read of them once stays true."""
-    return _all(root, paths, "accounts", ACCOUNTS), _all(root, paths, "positions", POSITIONS)
+    return _all(place, paths, "accounts", ACCOUNTS), _all(place, paths, "positions", POSITIONS)
 
 
-def _all(root: Path, paths: Sequence[str], kind: str, schema: Schema) -> pl.DataFrame:
-    return pl.concat([empty(schema), *(read_parquet(root / f"{path}-{kind}.parquet")[0] for path in paths)])
+def _all(place: Place, paths: Sequence[str], kind: str, schema: Schema) -> pl.DataFrame:
+    found = (read_parquet(place, f"{path}-{kind}.parquet")[0] for path in paths)
+    return pl.concat([empty(schema), *found])

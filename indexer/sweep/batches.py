@@ -6,8 +6,8 @@ recognised by its addresses, dexes and endpoint.
 """
 
 import hashlib
-import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from secrets import token_hex
@@ -20,7 +20,7 @@ from sqlmodel import Session, col, delete, select
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
 from liqtruth.storage.database.tables import Sweep, SweepPart, upsert
-from liqtruth.storage.lake.parquet import gone, read_parquet, unique, write_parquet
+from liqtruth.storage.lake.parquet import gone, put_parquet, read_parquet, unique
 from liqtruth.storage.store import Store
 
 FOLDER: Final = "sweeps"
@@ -103,8 +103,8 @@ class SweepParts:
             return
         number = self.parts[-1].part + 1 if self.parts else 0
         path = f"{FOLDER}/{self.sweep.id}/{unique(f'{number:06d}')}"
-        write_parquet(positions, self.store.lake.root / f"{path}-positions.parquet")
-        write_parquet(accounts, self.store.lake.root / f"{path}-accounts.parquet")
+        for kind, frame in (("positions", positions), ("accounts", accounts)):
+            put_parquet(frame, self.store.lake.place, f"{path}-{kind}.parquet")
         addresses = set(accounts["address"])
         part = SweepPart(sweep_id=self.sweep.id, part=number, path=path, accounts=len(addresses))
         try:
@@ -127,11 +127,10 @@ class SweepParts:
         return pl.concat([none, *(conform(file, none.schema) for file in files)])
 
     def _file(self, name: str) -> pl.DataFrame:
-        path = self.store.lake.root / name
         try:
-            return read_parquet(path)[0]
+            return read_parquet(self.store.lake.place, name)[0]
         except FileNotFoundError:
-            raise gone(path) from None
+            raise gone(self.store.lake.place, name) from None
 
     def finish(self) -> None:
         """Mark the sweep as done and remove its batches."""
@@ -155,7 +154,8 @@ class SweepParts:
         self._remove_files()
 
     def _remove_files(self) -> None:
-        shutil.rmtree(self.store.lake.root / FOLDER / self.sweep.id, ignore_errors=True)
+        with suppress(OSError):  # what is left `tidy` finds
+            self.store.lake.place.remove_folder(f"{FOLDER}/{self.sweep.id}")
 
 
 def _listed(session: Session, part: SweepPart) -> None:

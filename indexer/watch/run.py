@@ -122,7 +122,7 @@ def run_watch(
     for url in (plan.base_url, plan.stats_url):
         if url is not None:
             shown_url(url)
-    with alone(lock_path(store), "a watch"):
+    with alone(lock_path(store), "a watch"), store.lake.claim("watch", "a watch"):
         return asyncio.run(_run(store, plan, seeds, on_ready))
 
 

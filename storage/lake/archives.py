@@ -1,10 +1,11 @@
-"""Many readings in few files: an archive holds the books of an hour, or of a day, and reads as they did.
+"""Many readings in few files: an archive holds the readings of an hour, or of a day, and reads as they did.
 
 The rows of all its readings lie sorted by coin, account and time, as `storage.lake.moving` keeps them small; a large
 archive is split by coins, so that whoever asks for a coin opens one file. A reading says which archive it is in, and
-the files of an archive have manifest rows of their own. New files are written first; then one transaction points
-readings and rows to them, and what nothing points to any more is removed: a kill at any instant leaves the old files or
-the new ones.
+the files of an archive have manifest rows of their own: of books, of which a question needs the last, a row per coin;
+of censuses and readings of accounts, which are looked up by coin and time, the rows that they had. New files are
+written first; then one transaction points readings and rows to them, and what nothing points to any more goes: a kill
+at any instant leaves the old files or the new ones. A column that only some of the readings have is null in the others.
 """
 
 import json
@@ -15,8 +16,8 @@ from urllib.parse import quote
 
 import polars as pl
 
-from liqtruth.storage.database.records import Partition, Reading
-from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of
+from liqtruth.storage.database.records import Partition, Reading, Scope
+from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
 from liqtruth.storage.lake.moving import (
     ACCOUNT,
     COLLATERAL,
@@ -36,10 +37,12 @@ if TYPE_CHECKING:
 
 SHARED: Final = "collateral"
 """Dataset of what the positions of an account share."""
+WITH_TIME: Final = (*COLLATERAL, "as_of")
+"""The same of accounts that were read one after the other."""
 DATASETS: Final = ("positions", "accounts", SHARED)
 OF_READINGS: Final = (
-    "(reading_id IN :ids OR "
-    "archive IN (SELECT archive FROM reading WHERE id IN :ids AND archive IS NOT NULL))"
+    "(reading_id IN :ids OR (reading_id IS NULL AND "
+    "archive IN (SELECT archive FROM reading WHERE id IN :ids AND archive IS NOT NULL)))"
 )
 """Manifest rows of files of the readings `ids`, be they their own or an archive's."""
 OF_DATASET: Final = "dataset || '' = :dataset"
@@ -64,6 +67,10 @@ class Archive:
         return [one.id for one in self.readings]
 
     @property
+    def is_of_books(self) -> bool:
+        return all(one.scope == Scope.BOOK for one in self.readings)
+
+    @property
     def before(self) -> dict[str, str | None]:
         """Where each reading was when this was planned."""
         return {one.id: one.archive for one in (*self.readings, *self.dropped)}
@@ -78,23 +85,23 @@ class CoinRows(NamedTuple):
 
 def write_archive(lake: "Lake", archive: Archive) -> list[Partition]:
     """Write its files; the manifest rows that make them count. Raises `NotWritten`."""
-    for shares in (True, False):
-        rows = _written(lake, archive, shares)
+    for shared in (COLLATERAL, ()) if archive.is_of_books else (WITH_TIME, COLLATERAL, ()):
+        rows = _written(lake, archive, shared)
         if rows is not None:
             return rows
     raise AssertionError("positions that keep their collateral can always be written")
 
 
-def _written(lake: "Lake", archive: Archive, shares: bool) -> list[Partition] | None:
-    """Null, and nothing is written, where the positions of an account do not share one collateral."""
+def _written(lake: "Lake", archive: Archive, columns: tuple[str, ...]) -> list[Partition] | None:
+    """Null, and nothing is written, where the positions of an account do not share one value of these columns."""
     rows: list[Partition] = []
     try:
-        shared = pl.DataFrame()
+        shared, shares = pl.DataFrame(), columns
         for number, coins in enumerate(_groups(lake, archive)):
             part = _side_by_side(lake, "positions", archive, coins)
-            shares = shares and set(COLLATERAL) <= set(part.columns)
+            shares = shares if set(shares) <= set(part.columns) else ()
             if shares:
-                shared = pl.concat([shared, part.select(*ACCOUNT, *COLLATERAL)]).unique()
+                shared = pl.concat([shared, part.select(*ACCOUNT, *shares)]).unique()
             rows += _write(lake, "positions", archive, part, shares, f"{archive.name}.{number}")
         if shares and shared.height:
             if shared.select(*ACCOUNT).is_duplicated().any():
@@ -152,7 +159,12 @@ def _key(rows: pl.DataFrame) -> list[str]:
 
 
 def _write(
-    lake: "Lake", dataset: str, archive: Archive, rows: pl.DataFrame, shares: bool, name: str = ""
+    lake: "Lake",
+    dataset: str,
+    archive: Archive,
+    rows: pl.DataFrame,
+    shares: tuple[str, ...],
+    name: str = "",
 ) -> list[Partition]:
     """One file, and a manifest row for each of its coins, or one in all where it has none."""
     if rows.is_empty():
@@ -163,16 +175,25 @@ def _write(
         stored = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
     elif dataset == "positions":
         stored = encoded(rows, OF_POSITIONS, KEY)
-        stored = stored.drop(COLLATERAL) if shares else stored
+        stored = stored.drop(shares)
     small, metadata = packed(stored)
-    metadata[FORMAT] = json.dumps({"columns": rows.columns, "shares": shares and dataset == "positions"})
-    folder = lake.root / folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
-    file = write_new(small, folder, name or archive.name, metadata).relative_to(lake.root).as_posix()
+    metadata[FORMAT] = json.dumps(
+        {"columns": rows.columns, "shares": bool(shares) and dataset == "positions"}
+    )
+    folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
+    file = write_new(small, lake.place, folder, name or archive.name, metadata)
     return _rows_of(archive, file, dataset, rows)
 
 
 def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> list[Partition]:
     """`last_at` is the moment of the last reading that has any: what is asked of its readings by coin."""
+    if dataset != SHARED and not archive.is_of_books:
+        known = {one.id: one for one in archive.readings}
+        return [
+            row
+            for (name,), part in rows.group_by(READING, maintain_order=True)
+            for row in snapshot_rows(file, dataset, known[str(name)], part, archive.name)
+        ]
     first = archive.readings[0]
     moments = {one.id: one.as_of for one in archive.readings}
     has_coins = "coin" in rows.columns

@@ -1,17 +1,18 @@
 """The Parquet lake: position snapshots and time series under `venue/coin/day`, indexed by the manifest.
 
-A file is written under another name and renamed, and its manifest rows are committed after that: a kill at any
-instant leaves either the old state or the new one, never half of either. Whoever swaps manifest rows holds a lock
-file, so that processes on one data directory take turns. What a kill leaves behind, `tidy` removes.
+A file is written as a whole, and its manifest rows are committed after that: a kill at any instant leaves either the
+old state or the new one, never half of either. Whoever swaps manifest rows holds a lock file where the lake is a
+folder, and the venue's turn in the database everywhere (`storage.database.turns`), so that processes, on whatever
+machine, take turns. What a kill leaves behind, `tidy` removes.
 """
 
 import shlex
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -48,8 +49,9 @@ from liqtruth.storage.lake.parquet import (
     write_new,
     write_parquet,
 )
+from liqtruth.storage.lake.places import Folder, Place
 from liqtruth.storage.lake.tidy import Tidied, tidied
-from liqtruth.storage.lock import waiting
+from liqtruth.storage.lock import alone, waiting
 
 if TYPE_CHECKING:
     from sqlmodel import Session
@@ -58,19 +60,52 @@ __all__ = ["ALL_COINS", "Lake", "write_parquet"]
 Schema = Mapping[str, pl.DataType]
 Coins = tuple[str, ...] | None
 LOCK = ".lock"
+PARTITIONS: Final = f"SELECT {columns(Partition)} FROM partition WHERE"
 Done = TypeVar("Done")
+
+
+class LiesIn(NamedTuple):
+    """A reading, and the archive in which it is."""
+
+    reading: str
+    archive: str | None
 
 
 @dataclass(frozen=True)
 class Lake:
-    """Datasets below `root`, indexed by the `partition` table of `database`.
+    """Datasets in a place, indexed by the `partition` table of `database`.
 
     `replaced` names the damaged files whose place new rows took.
     """
 
-    root: Path
+    place: Place
     database: Database
     replaced: list[str] = field(default_factory=list, compare=False)
+
+    @property
+    def root(self) -> Path | str:
+        """The folder, or the URL below which it lies."""
+        return self.place.root
+
+    def turn(self, folder: str = "") -> AbstractContextManager[None]:
+        """Work of moments in the folder, after that of other processes of this machine."""
+        if not isinstance(self.place, Folder):
+            return nullcontext()
+        return waiting(self.place.root / folder / LOCK)
+
+    def alone(self, name: str, what: str) -> AbstractContextManager[None]:
+        """Work that nobody else may do on this lake meanwhile; raises `LiqtruthError` where somebody does."""
+        if isinstance(self.place, Folder):
+            return alone(self.place.root / f"{name}.lock", what)
+        return self.claim(name, what)
+
+    def claim(self, name: str, what: str) -> AbstractContextManager[None]:
+        """The same among machines; those of one data directory are held off by a lock file of theirs."""
+        if isinstance(self.place, Folder):
+            return nullcontext()
+        from liqtruth.storage.database.turns import claimed
+
+        return claimed(self.database, name, what)
 
     def write_reading(self, reading: Reading, frames: Mapping[str, pl.DataFrame]) -> None:
         """Store one reading: one file per frame (by dataset name), found again by `coin` where it has that column.
@@ -88,7 +123,7 @@ class Lake:
         except NotWritten:
             self.remove({file_of(row) for row in rows})
             raise
-        with waiting(self.root / LOCK):
+        with self.turn():
             stale = self.database.transact(lambda session: swap_reading(session, reading, rows))
         self.remove(stale)
 
@@ -96,7 +131,7 @@ class Lake:
         by_coin = frame.sort("coin", maintain_order=True) if "coin" in frame.columns else frame
         stored, metadata = packed(by_coin)
         folder = folder_of(dataset, reading.venue, ALL_COINS, reading.as_of.date())
-        file = self._below(write_new(stored, self.root / folder, reading.id, metadata))
+        file = write_new(stored, self.place, folder, reading.id, metadata)
         return snapshot_rows(file, dataset, reading, by_coin)
 
     def merge_series(
@@ -108,21 +143,30 @@ class Lake:
         """
         if rows.is_empty():
             return 0
-        series, added = Series(dataset, venue, coin), 0
-        with waiting(self.root / folder_of(dataset, venue, coin) / LOCK):
-            months = {row.day for row in self._files(series) if row.archive == month_of(row.day)}
-            first, day = pl.col("ts").dt.date().dt.truncate("1mo"), pl.col("ts").dt.date()
-            of_file = pl.when(first.is_in(list(months))).then(first).otherwise(day)
-            for (begin,), part in rows.sort("ts").group_by(of_file, maintain_order=True):
-                assert isinstance(begin, date)
-                added += self._merge_file(series, begin, part, key, source)
+        series, added, left = Series(dataset, venue, coin), 0, [rows.sort("ts")]
+        with self.turn(folder_of(dataset, venue, coin)):
+            while left:
+                for day, part in self._by_file(series, left.pop()):
+                    more = self._merge_file(series, day, part, key, source)
+                    if more is None:
+                        left.append(part)
+                    added += more or 0
         return added
+
+    def _by_file(self, series: Series, rows: pl.DataFrame) -> Iterator[tuple[date, pl.DataFrame]]:
+        """The rows of each file of the series, and the day with which it begins."""
+        months = {row.day for row in self._files(series) if row.archive == month_of(row.day)}
+        first, day = pl.col("ts").dt.date().dt.truncate("1mo"), pl.col("ts").dt.date()
+        of_file = pl.when(first.is_in(list(months))).then(first).otherwise(day)
+        for (begin,), part in rows.group_by(of_file, maintain_order=True):
+            assert isinstance(begin, date)
+            yield begin, part
 
     def _merge_file(
         self, series: Series, day: date, part: pl.DataFrame, key: Sequence[str], source: str
-    ) -> int:
-        """Lay `part` over the rows of the file that begins on that day, in a file of its own; the caller holds the
-        series' lock."""
+    ) -> int | None:
+        """Lay `part` over the rows of the file that begins on that day, in a file of its own; gives how many are new,
+        null where another machine changed the series meanwhile and nothing was done."""
         from liqtruth.storage.lake.swaps import swap_series
 
         with self.database.asking() as asked:
@@ -134,22 +178,22 @@ class Lake:
         stored = part.clear() if old is None else old
         merged = pl.concat([stored, part]).unique(subset=list(key), keep="last").sort(*key)
         folder = folder_of(series.dataset, series.venue, series.coin, day)
-        file = self._below(write_new(merged, self.root / folder, unique("series")))
+        file = write_new(merged, self.place, folder, unique("series"))
         after = series.row(file, day, merged, source, month)
-        self.database.transact(lambda session: swap_series(session, [before] if before else [], after))
+        known, until = [] if before is None else [before], day + timedelta(days=1)
+        if not self.database.transact(lambda session: swap_series(session, known, after, until)):
+            self.remove({file})
+            return None
         if before is not None and old is None:
             self.replaced.append(before.path)
         elif before is not None:
             self.remove({before.path})
         return merged.height - stored.height
 
-    def _below(self, path: Path) -> str:
-        return path.relative_to(self.root).as_posix()
-
     def _of_series(self, row: Partition) -> pl.DataFrame | None:
         """The stored rows of a day; null where its file is damaged or gone."""
         try:
-            return read_parquet(self.root / row.path)[0]
+            return read_parquet(self.place, row.path)[0]
         except FileUnreadable:
             raise
         except (FileNotFoundError, FileDamaged):
@@ -233,12 +277,23 @@ class Lake:
         """The rows of each of these readings that has any, in the order of their ids; of `coins` or of all."""
         of_coins = "" if coins is None else " AND coin IN :coins"
         where = f"{OF_READINGS} AND {OF_DATASET}{of_coins} ORDER BY reading_id, path"
-        asked = {"dataset": dataset, "ids": reading_ids, "coins": coins}
-        parts = [
-            part
-            for row, rows in self._read(lambda _: self._asked(where, **asked), coins, tuple(reading_ids))
-            for part in _by_reading(row, rows)
-        ]
+        lies_in: dict[str, str | None] = {}
+
+        def look_up(_: bool) -> list[Partition]:
+            with self.database.asking() as asked:
+                rows = asked.rows(
+                    Partition, f"{PARTITIONS} {where}", dataset=dataset, ids=reading_ids, coins=coins
+                )
+                if any(row.archive for row in rows):
+                    places = "SELECT id, archive FROM reading WHERE id IN :ids"
+                    lies_in.update(asked.rows(LiesIn, places, ids=reading_ids))
+                return rows
+
+        def ids_in(row: Partition) -> tuple[str, ...]:
+            """An archive may still have the rows of a reading that was stored again since."""
+            return tuple(one for one in reading_ids if lies_in.get(one) == row.archive)
+
+        parts = [part for row, rows in self._read(look_up, coins, ids_in) for part in _by_reading(row, rows)]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
     def archive(self, archive: Archive) -> bool:
@@ -246,7 +301,7 @@ class Lake:
         from liqtruth.storage.lake.swaps import swap_archive
 
         rows = write_archive(self, archive)
-        with waiting(self.root / LOCK):
+        with self.turn():
             stale = self.database.transact(lambda session: swap_archive(session, archive, rows))
         self.remove({file_of(row) for row in rows} if stale is None else stale)
         return stale is not None
@@ -256,20 +311,19 @@ class Lake:
         files."""
         where = "archive = :archive AND dataset = :dataset"
         [(_, rows)] = self._read(
-            lambda _: self._asked(where, archive=part.archive, dataset=SHARED), None, reading_ids
+            lambda _: self._asked(where, archive=part.archive, dataset=SHARED), None, lambda _: reading_ids
         )
         return rows
 
     def _asked(self, where: str, **values: Any) -> list[Partition]:
         with self.database.asking() as asked:
-            sql = f"SELECT {columns(Partition)} FROM partition WHERE {where}"
-            return asked.rows(Partition, sql, **values)
+            return asked.rows(Partition, f"{PARTITIONS} {where}", **values)
 
     def _read(
         self,
         look_up: Callable[[bool], list[Partition]],
         coins: Coins = None,
-        reading_ids: tuple[str, ...] = (),
+        ids_in: Callable[[Partition], tuple[str, ...]] = lambda row: (),
         damaged: list[FileDamaged] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows that `look_up` gives point to, each file once.
@@ -286,11 +340,11 @@ class Lake:
                     if file in together:
                         found.append((row, together[file]))
                     else:
-                        found.append((row, self._read_file(file, row, coins, reading_ids)))
+                        found.append((row, self._read_file(file, row, coins, ids_in(row))))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:
-                    faults.append(gone(self.root / file, _remedy(row)))
+                    faults.append(gone(self.place, file, _remedy(row)))
                     lately |= {file} - missing
             if lately:
                 missing |= lately
@@ -304,7 +358,7 @@ class Lake:
         """The content of files of days of a series, read at once; of none where that cannot be: which of them is at
         fault shows where each is read by itself."""
         days = {file: row.rows for file, row in by_file.items() if not (row.reading_id or row.archive)}
-        frames = read_together([self.root / file for file in days], list(days.values()))
+        frames = read_together(self.place, days)
         return dict(zip(days, frames, strict=True)) if frames else {}
 
     def _read_file(
@@ -312,14 +366,14 @@ class Lake:
     ) -> pl.DataFrame:
         by_coin = () if coins is None or coin_in_file(row) is None else coins
         wanted = pl.col("coin").is_in(by_coin) if by_coin else None
-        rows, metadata = read_parquet(self.root / file, wanted, _remedy(row))
+        rows, metadata = read_parquet(self.place, file, wanted, _remedy(row))
         return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
 
     def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
         from liqtruth.storage.lake.swaps import drop_reading
 
-        with waiting(self.root / LOCK):
+        with self.turn():
             done, stale = self.database.transact(
                 lambda session: (along(session), drop_reading(session, reading_id))
             )
@@ -328,13 +382,13 @@ class Lake:
 
     def tidy(self, older_than: timedelta = timedelta(hours=1), dry: bool = False) -> Tidied:
         """Move aside what a kill left behind: without a manifest row and not touched for `older_than`."""
-        return tidied(self.root, self.database, older_than, dry)
+        return tidied(self.place, self.database, older_than, dry)
 
     def remove(self, files: set[str]) -> None:
         """Nothing points to them any more; where one cannot be removed, `tidy` will try again."""
         for file in files:
             with suppress(OSError):
-                (self.root / file).unlink(missing_ok=True)
+                self.place.remove(file)
 
 
 def _by_reading(row: Partition, rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:

@@ -59,7 +59,7 @@ class LatestKnown:
         if not getattr(self, dataset):
             return None
         wanted = None if coin is None else pl.col("coin") == coin
-        return read_parquet(self.lake.root / getattr(self, dataset), wanted)[0]
+        return read_parquet(self.lake.place, getattr(self, dataset), wanted)[0]
 
     def store(self, frames: Mapping[str, pl.DataFrame]) -> bool:
         """Store the merged `positions` and `accounts`; false, and nothing is, where a reading was stored meanwhile."""
@@ -75,10 +75,8 @@ class LatestKnown:
         if frame.is_empty():
             return ""
         stored, metadata = packed(frame)
-        path = write_new(
-            stored, self.lake.root / folder_of(DATASET, self.venue, name), unique(name), metadata
-        )
-        return path.relative_to(self.lake.root).as_posix()
+        folder = folder_of(DATASET, self.venue, name)
+        return write_new(stored, self.lake.place, folder, unique(name), metadata)
 
     def _take_place(self, new: "LatestKnown") -> bool:
         from liqtruth.storage.lake.swaps import swap_latest

@@ -1,7 +1,8 @@
 """The manifest: which files of the lake exist for readers, and whose rows they hold.
 
 A series has one row per file. A snapshot has one row per coin, all of one file: `path` is then `FILE#COIN`. (Lakes of
-before had a file per coin; they are read as they are.) Files are never overwritten: each writing has a name of its own,
+before had a file per coin; they are read as they are.) An archive of readings that are looked up by coin has a row per
+coin and reading, `FILE#COIN#READING`. Files are never overwritten: each writing has a name of its own,
 and the transaction that swaps the rows is the moment at which readers see the new file instead of the old one.
 """
 
@@ -37,12 +38,15 @@ def file_in(path: str) -> str:
 
 def coin_in_file(partition: Partition) -> str | None:
     """The coin whose rows of the file are meant; null for the whole file."""
-    _, marked, coin = partition.path.partition(OF_COIN)
-    return unquote(coin) if marked else None
+    _, *marks = partition.path.split(OF_COIN)
+    return unquote(marks[0]) if marks and (marks[0] or len(marks) == 1) else None
 
 
-def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame) -> list[Partition]:
-    """One row per coin of the snapshot in `file`, or one in all where it has no coins."""
+def snapshot_rows(
+    file: str, dataset: str, reading: Reading, frame: pl.DataFrame, archive: str | None = None
+) -> list[Partition]:
+    """One row per coin of the snapshot in `file`, or one in all where it has no coins; it may share the file with other
+    readings of an `archive`."""
     times = [
         pl.len().alias("rows"),
         pl.col("as_of").min().alias("first"),
@@ -56,10 +60,12 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
         "day": reading.as_of.date(),
         "reading_id": reading.id,
         "source": reading.source,
+        "archive": archive,
     }
+    of_reading = "" if archive is None else f"{OF_COIN}{quote(reading.id, safe='')}"
     return [
         Partition(
-            path=f"{file}{OF_COIN}{quote(row['coin'], safe='')}" if has_coins else file,
+            path=f"{file}{_of_coin(row['coin'] if has_coins else None, of_reading)}{of_reading}",
             coin=row["coin"] if has_coins else ALL_COINS,
             rows=row["rows"],
             first_at=row["first"],
@@ -68,6 +74,12 @@ def snapshot_rows(file: str, dataset: str, reading: Reading, frame: pl.DataFrame
         )
         for row in counted.iter_rows(named=True)
     ]
+
+
+def _of_coin(coin: str | None, of_reading: str) -> str:
+    if coin is None:
+        return OF_COIN if of_reading else ""
+    return f"{OF_COIN}{quote(coin, safe='')}"
 
 
 def listed_files(asked: Asked) -> set[str]:

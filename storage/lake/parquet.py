@@ -7,13 +7,14 @@ which as binary fractions fill all their bits and do not compress; a column whos
 places is stored as one (`Decimal`, half the size, and any Parquet reader shows it as it was sent). A column that equals
 another one throughout (the map's price and the exchange's) is stored once. Both are undone by `unpacked`, to the last
 bit, but that zeros lose their sign; what was done stands in the file's metadata. One row group with small pages: equal
-addresses meet in one dictionary, and a reader who wants one coin skips the pages of the others.
+addresses meet in one dictionary, and a reader who wants one coin skips the pages of the others. In an object store
+groups are smaller, for they are fetched whole.
 """
 
 import io
 import json
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -23,10 +24,9 @@ from uuid import uuid4
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.writing import make_folder, replace_whole
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NotWritten
+from liqtruth.storage.lake.places import Folder, Place, said
 
-GROUP_ROWS: Final = 1 << 19
 PAGE_BYTES: Final = 1 << 16
 AGAIN: Final = "restore it from a copy, or read or import the same again"
 MOST_PLACES: Final = 10
@@ -41,17 +41,25 @@ Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
-    """Write `path` whole or not at all.
+    """Write `path` whole or not at all; raises `NotWritten` as `put_parquet` does."""
+    put_parquet(frame, Folder(path.parent), path.name)
 
-    Raises `NotWritten` naming the path and the cause, a full disk for one; what was there before is whole then.
+
+def put_parquet(frame: pl.DataFrame, place: Place, name: str) -> None:
+    """Write the file whole or not at all.
+
+    Raises `NotWritten` naming it and the cause, a full disk for one; what was there before is whole then.
     """
     content = io.BytesIO()
     frame.write_parquet(content, compression="zstd")
-    write_whole(path, content.getbuffer())
+    write_whole(place, name, content.getbuffer())
 
 
-def write_new(frame: pl.DataFrame, folder: Path, name: str, metadata: dict[str, str] | None = None) -> Path:
-    """Write a file of its own, `name.parquet` or with a suffix where that one is taken, and return its path.
+def write_new(
+    frame: pl.DataFrame, place: Place, folder: str, name: str, metadata: dict[str, str] | None = None
+) -> str:
+    """Write a file of its own in the folder, `name.parquet` or with a suffix where that one is taken; gives its name
+    below the place.
 
     A caller that replaces files often gives names that never come back (`unique`): a reader who still holds the old
     list must not meet a later file under an earlier name.
@@ -65,17 +73,18 @@ def write_new(frame: pl.DataFrame, folder: Path, name: str, metadata: dict[str, 
         compression="zstd",
         compression_level=1,  # on packed columns as small as the default, and a tenth quicker
         metadata=metadata,
-        row_group_size=GROUP_ROWS,
+        row_group_size=place.group_rows,
         data_page_size=PAGE_BYTES,
     )
-    path = _claimed(folder, quote(name, safe=""))
-    try:
-        write_whole(path, content.getbuffer())
-    except NotWritten:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-        raise
-    return path
+    plain = quote(name, safe="")
+    file = f"{folder}/{plain}.parquet"
+    with _reported(place, file):
+        try:
+            place.put_new(file, content.getbuffer())
+        except FileExistsError:
+            file = f"{folder}/{unique(plain)}.parquet"
+            place.put_new(file, content.getbuffer())
+    return file
 
 
 def unique(name: str) -> str:
@@ -83,91 +92,80 @@ def unique(name: str) -> str:
     return f"{name}.{uuid4().hex[:12]}"
 
 
-def _claimed(folder: Path, name: str) -> Path:
-    """A new empty file that nobody else writes to."""
-    plain = folder / f"{name}.parquet"
-    try:
-        make_folder(folder)
-        try:
-            plain.open("x").close()
-        except FileExistsError:
-            plain = folder / f"{unique(name)}.parquet"
-            plain.open("x").close()
-    except OSError as error:
-        raise NotWritten(f"cannot write {plain}: {error.strerror}") from error
-    return plain
+def write_whole(place: Place, name: str, content: bytes | memoryview) -> None:
+    """Write the file whole or not at all; raises `NotWritten`."""
+    with _reported(place, name):
+        place.put(name, content)
 
 
-def write_whole(path: Path, content: bytes | memoryview) -> None:
-    """Write `path` whole or not at all; raises `NotWritten`."""
+@contextmanager
+def _reported(place: Place, name: str) -> Iterator[None]:
     try:
-        replace_whole(path, [content])
+        yield
     except OSError as error:
         raise NotWritten(
-            f"cannot write {path}: {error.strerror}; nothing of it was stored, what was there before is whole"
+            f"cannot write {place.full(name)}: {error.strerror}; nothing of it was stored, what was there before is "
+            "whole"
         ) from error
 
 
 def read_parquet(
-    path: Path, rows: pl.Expr | None = None, remedy: str = AGAIN
+    place: Place, name: str, rows: pl.Expr | None = None, remedy: str = AGAIN
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The rows for which `rows` holds (default: all), as they were packed, and the file's metadata.
 
     Raises `FileNotFoundError` where it is gone, `FileDamaged` naming it and the `remedy` where it is no table any more,
     `FileUnreadable` where the system does not give its bytes.
     """
+    path = place.full(name)
     try:
-        metadata = pl.read_parquet_metadata(path)
-        lazy = pl.scan_parquet(path) if rows is None else pl.scan_parquet(path).filter(rows)
-        frame = unpacked(lazy, metadata).collect()
+        metadata = pl.read_parquet_metadata(path, **place.options)
+        lazy = pl.scan_parquet(path, **place.options)
+        frame = unpacked(lazy if rows is None else lazy.filter(rows), metadata).collect()
     except FileNotFoundError:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
-        _try_bytes(path)
-        raise FileDamaged(f"{path} is damaged: {_line(error)}; {remedy}") from error
+        _try_bytes(place, name)
+        raise FileDamaged(f"{path} is damaged: {said(error)}; {remedy}") from error
     return frame, metadata
 
 
-def read_together(paths: Sequence[Path], heights: Sequence[int]) -> list[pl.DataFrame]:
-    """The rows of files that were not packed, of so many rows each; none where any of them is not as it should be.
+def read_together(place: Place, heights: Mapping[str, int]) -> list[pl.DataFrame]:
+    """The rows of files by name that were not packed, of so many rows each; none where any of them is not as it should
+    be.
 
     One scan of a hundred files of a day costs a third of a hundred scans.
     """
-    if len(paths) < 2:
+    if len(heights) < 2:
         return []
+    paths: list[Any] = [place.full(name) for name in heights]
     try:
-        if any(KEY in pl.read_parquet_metadata(path) for path in paths):
+        if any(KEY in pl.read_parquet_metadata(path, **place.options) for path in paths):
             return []
-        whole = pl.scan_parquet([*paths], glob=False).collect()
+        whole = pl.scan_parquet(paths, glob=False, **place.options).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
         return []
-    ends = list(accumulate(heights))
+    ends = list(accumulate(heights.values()))
     if whole.height != ends[-1]:
         return []
-    return [whole.slice(end - height, height) for end, height in zip(ends, heights, strict=True)]
+    return [whole.slice(end - height, height) for end, height in zip(ends, heights.values(), strict=True)]
 
 
-def _try_bytes(path: Path) -> None:
+def _try_bytes(place: Place, name: str) -> None:
     """Raises `FileUnreadable` where the fault is not the content's."""
     try:
-        with path.open("rb") as file:
-            while file.read(1 << 20):
-                pass
+        place.read(name)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise FileUnreadable(
-            f"{path} cannot be read: {error.strerror}; make it readable, or restore it from a copy"
+            f"{place.full(name)} cannot be read: {error.strerror}; make it readable, or restore it from a copy"
         ) from error
 
 
-def gone(path: Path, remedy: str = AGAIN) -> FileDamaged:
+def gone(place: Place, name: str, remedy: str = AGAIN) -> FileDamaged:
     """For a file that the manifest lists and that is not there."""
-    return FileDamaged(f"{path} is gone, though it was stored; {remedy}")
-
-
-def _line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
+    return FileDamaged(f"{place.full(name)} is gone, though it was stored; {remedy}")
 
 
 def packed(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:

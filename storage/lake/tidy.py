@@ -5,23 +5,24 @@ manifest row is about to be written, and stays. Nothing is removed at once: file
 day, and removed a week later.
 """
 
-import shutil
+import re
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Final
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.text import counted
-from liqtruth.heatmap.writing import make_folder, sync_folder
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake.manifest import listed_files
+from liqtruth.storage.lake.places import Place
 
 SHOWN_FILES: Final = 10
 ASIDE: Final = "set-aside"
 """Beside the lake: a folder per day, in it the files as they lay in the lake."""
+DAY: Final = re.compile(r"\d{4}-\d\d-\d\d")
 KEPT: Final = timedelta(days=7)
 
 
@@ -55,71 +56,60 @@ class Tidied:
         return lines
 
 
-def tidied(root: Path, database: Database, older_than: timedelta, dry: bool = False) -> Tidied:
-    """Move aside Parquet files and scraps below `root` that nothing points to and nobody touched for `older_than`.
+def tidied(place: Place, database: Database, older_than: timedelta, dry: bool = False) -> Tidied:
+    """Move aside Parquet files and scraps of a lake that nothing points to and nobody touched for `older_than`.
 
     What was moved aside more than `KEPT` ago is removed. A dry run only lists them. Raises `LiqtruthError` naming a
     file that cannot be moved or removed.
     """
     today = datetime.now(UTC).date()
-    aside = root.parent / ASIDE / today.isoformat()
-    old = list(_untouched(root, older_than))
+    aside = place.beside.below(ASIDE)
+    of_today = aside.below(today.isoformat())
+    until_s = time.time() - older_than.total_seconds()
+    old = [
+        one for one in place.files() if one.written_s < until_s
+    ]  # before the manifest, which knows what is older
     with database.asking() as asked:
         listed = listed_files(asked)
-    left = [(path, size) for path, size in old if path.relative_to(root).as_posix() not in listed]
-    expired = list(_expired(root.parent / ASIDE, today))
-    sizes = [path.stat().st_size for folder in expired for path in folder.rglob("*") if path.is_file()]
+    left = [one for one in old if one.name not in listed]
+    expired = list(_expired(aside.folders(), today))
+    sizes = [one.bytes for folder in expired for one in aside.below(folder).files()]
     if not dry:
-        for path, _ in left:
-            _move(path, aside / path.relative_to(root))
-        _remove(expired)
-    paths = tuple(sorted(path.relative_to(root).as_posix() for path, _ in left))
-    return Tidied(len(left), sum(size for _, size in left), paths, dry, str(aside), len(sizes), sum(sizes))
+        for one in left:
+            _move(place, one.name, of_today)
+        for folder in expired:
+            _remove(aside, folder)
+    paths = tuple(sorted(one.name for one in left))
+    taken = sum(one.bytes for one in left)
+    return Tidied(len(left), taken, paths, dry, str(of_today.root), len(sizes), sum(sizes))
 
 
-def _move(path: Path, target: Path) -> None:
-    """To `target`, or beside it where that name is taken."""
+def _move(place: Place, name: str, aside: Place) -> None:
+    """Set the file aside under its name, or one like it where that is taken."""
+    folder, _, plain = name.rpartition("/")
+    free = name if not aside.exists(name) else f"{folder}/{time.time_ns()}-{plain}"
     try:
-        make_folder(target.parent)
-        free = target if not target.exists() else target.with_name(f"{time.time_ns()}-{target.name}")
-        shutil.move(path, free)
-        sync_folder(free.parent)
+        place.move(name, aside, free)
     except FileNotFoundError:
         return  # its writer ended, or another one tidies too
     except OSError as error:
         raise LiqtruthError(
-            f"cannot move {path} to {target.parent}: {error.strerror}; nothing that is stored needs it"
+            f"cannot move {place.full(name)} to {aside.full(folder)}: {error.strerror}; nothing that is stored needs it"
         ) from error
 
 
-def _expired(folder: Path, today: date) -> Iterator[Path]:
-    for of_day in folder.glob("????-??-??"):
-        try:
-            made = date.fromisoformat(of_day.name)
-        except ValueError:
-            continue
-        if made + KEPT < today:
-            yield of_day
+def _expired(folders: Iterable[str], today: date) -> Iterator[str]:
+    for name in folders:
+        if DAY.fullmatch(name):
+            with suppress(ValueError):
+                if date.fromisoformat(name) + KEPT < today:
+                    yield name
 
 
-def _remove(folders: Sequence[Path]) -> None:
-    for folder in folders:
-        try:
-            shutil.rmtree(folder)
-        except OSError as error:
-            raise LiqtruthError(
-                f"cannot remove {folder}: {error.strerror}; nothing that is stored needs it"
-            ) from error
-
-
-def _untouched(root: Path, older_than: timedelta) -> Iterator[tuple[Path, int]]:
-    """Files that the lake writes, and their sizes; looked up before the manifest, which knows what is older."""
-    until_s = time.time() - older_than.total_seconds()
-    for pattern in ("*.parquet", ".*.tmp"):
-        for path in root.rglob(pattern):
-            try:
-                found = path.stat()
-            except FileNotFoundError:
-                continue
-            if found.st_mtime < until_s:
-                yield path, found.st_size
+def _remove(aside: Place, folder: str) -> None:
+    try:
+        aside.remove_folder(folder)
+    except OSError as error:
+        raise LiqtruthError(
+            f"cannot remove {aside.full(folder)}: {error.strerror}; nothing that is stored needs it"
+        ) from error

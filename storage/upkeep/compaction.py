@@ -1,4 +1,4 @@
-"""Books put together into one file an hour, then a day, series into one a month, and what is not kept given up.
+"""Readings put together into one file an hour, then a day, series into one a month, and what is not kept given up.
 
 It can be done at any time beside readers and writers, ended at any time, and done again: each step is one transaction,
 and a step that was done is not done again. The last book stays a file of its own, for that is what questions about now
@@ -19,22 +19,21 @@ from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import Archive
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.parquet import unique
-from liqtruth.storage.lock import alone
 from liqtruth.storage.upkeep.months import finished_months, put_together
 from liqtruth.storage.upkeep.retention import Keep, given_up, thin_markets
 
 MOST_ROWS: Final = 12_000_000
 """Positions of an archive."""
-LOCK: Final = "compact.lock"
 EVERYTHING: Final = Keep()
 
 
 @dataclass
 class Compacted:
-    """What was done, or would have been where it was `dry`; `files_*` and `bytes_*` are of the whole lake,
-    `damaged` what could not be read."""
+    """What was done, or would have been where it was `dry`; `readings` are censuses and readings of accounts, `files_*`
+    and `bytes_*` are of the whole lake, `damaged` what could not be read."""
 
     books: int = 0
+    readings: int = 0
     archives: int = 0
     given_up: int = 0
     series: int = 0
@@ -50,7 +49,8 @@ class Compacted:
         """Lines for people."""
         would = "would be " if self.dry else ""
         lines = [
-            f"{counted(self.books, 'book')} {would}put into {counted(self.archives, 'archive')}",
+            f"{counted(self.books, 'book')} and {counted(self.readings, 'other reading')} {would}put into "
+            f"{counted(self.archives, 'archive')}",
             f"{counted(self.series, 'month')} of series {would}put into one file each",
         ]
         if self.given_up or self.removed_marks:
@@ -68,7 +68,7 @@ class Compacted:
         if self.damaged:
             planned = self.archives + len(self.damaged)
             raise PartlyRead(
-                f"{len(self.damaged)} of {planned} archives were not made, their books stay: {self.damaged[0]}"
+                f"{len(self.damaged)} of {planned} archives were not made, their readings stay: {self.damaged[0]}"
             )
 
 
@@ -89,7 +89,7 @@ def compact(
     moment = now or datetime.now(UTC)
     if dry:
         return _compacted(lake, keep, moment, on_progress, is_over, dry)
-    with alone(lake.root / LOCK, "a compaction"):
+    with lake.alone("compact", "a compaction"):
         return _compacted(lake, keep, moment, on_progress, is_over, dry)
 
 
@@ -109,7 +109,9 @@ def _compacted(
         if is_over():
             return done
         if dry or _archived(lake, archive, done):
-            done.books += len(archive.readings)
+            books = sum(one.scope == Scope.BOOK for one in archive.readings)
+            done.books += books
+            done.readings += len(archive.readings) - books
             done.archives += 1
             done.given_up += len(archive.dropped)
         step += 1
@@ -136,7 +138,7 @@ def _archived(lake: Lake, archive: Archive, done: Compacted) -> bool:
 
 
 def _size(lake: Lake) -> tuple[int, int]:
-    sizes = [path.stat().st_size for path in lake.root.rglob("*.parquet")]
+    sizes = [one.bytes for one in lake.place.files() if one.name.endswith(".parquet")]
     return len(sizes), sum(sizes)
 
 
@@ -151,20 +153,25 @@ def _archives(lake: Lake, keep: Keep, now: datetime) -> list[Archive]:
 
 def planned(lake: Lake, venue: str, keep: Keep, now: datetime) -> list[Archive]:
     """The archives of the venue that there should be and are not yet, oldest first."""
-    sql = f"SELECT {columns(Reading)} FROM reading WHERE venue = :venue AND scope = :scope ORDER BY as_of, id"
+    sql = f"SELECT {columns(Reading)} FROM reading WHERE venue = :venue ORDER BY as_of, id"
     with lake.database.asking() as asked:
-        books = asked.rows(Reading, sql, venue=venue, scope=Scope.BOOK)
+        stored = asked.rows(Reading, sql, venue=venue)
+    books = [one for one in stored if one.scope == Scope.BOOK]
+    others = [one for one in stored if one.scope != Scope.BOOK]
     gone = {one.id for one in given_up(lake, books, keep, now)}
-    past = [one for one in books[:-1] if one.as_of < now]
     return [
-        Archive(unique(f"books-{group[0].as_of:%Y%m%dT%H%M}"), kept, [one for one in group if one.id in gone])
-        for group in _groups(past, now)
+        Archive(
+            unique(f"{kind}-{group[0].as_of:%Y%m%dT%H%M}"), kept, [one for one in group if one.id in gone]
+        )
+        for kind, past in (("books", books[:-1]), ("readings", others))
+        for group in _groups([one for one in past if one.as_of < now], now)
         if (kept := [one for one in group if one.id not in gone]) and not _is_done(group, gone)
     ]
 
 
 def _groups(books: Sequence[Reading], now: datetime) -> Iterator[list[Reading]]:
-    """Books that belong together: of a day that is over, as many as an archive takes; of an hour today that is over."""
+    """Readings that belong together: of a day that is over as many as an archive takes, of an hour today that is
+    over all."""
     today = now.date()
     for (day, hour), group in groupby(books, key=lambda one: (one.as_of.date(), _hour(one, today))):
         if day < today:

@@ -12,11 +12,10 @@ import polars as pl
 
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import DATASETS
-from liqtruth.storage.lake.lake import LOCK, Lake
+from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.manifest import AND, Series, folder_of, month_of, sources_in
 from liqtruth.storage.lake.parquet import read_parquet, unique, write_new
 from liqtruth.storage.lake.swaps import swap_series
-from liqtruth.storage.lock import waiting
 
 BY_DAY: Final = ("liquidations",)
 LAST_OF_EACH: Final = {"sizes": ("address", "dex")}
@@ -67,25 +66,22 @@ def put_together(lake: Lake, month: Month) -> bool:
     cannot be read: they stay as they are."""
     series = month.series
     folder = folder_of(series.dataset, series.venue, series.coin)
-    with waiting(lake.root / folder / LOCK):
+    following = (month.first + timedelta(days=31)).replace(day=1)
+    with lake.turn(folder):
         with lake.database.asking() as asked:
             within = ("day >= :first", "day < :following")
-            following = (month.first + timedelta(days=31)).replace(day=1)
             rows = series.files(asked, *within, first=month.first, following=following)
         if len(rows) < 2:
             return False
         try:
-            days = pl.concat([read_parquet(lake.root / row.path)[0] for row in rows])
+            days = pl.concat([read_parquet(lake.place, row.path)[0] for row in rows])
         except (FileNotFoundError, FileDamaged):
             return False
         known = LAST_OF_EACH.get(series.dataset)
         kept = days if known is None else days.unique(known, keep="last", maintain_order=True)
-        path = write_new(kept, lake.root / folder / month.first.isoformat(), unique("month"))
-        file, source = (
-            path.relative_to(lake.root).as_posix(),
-            AND.join(sources_in(row.source for row in rows)),
-        )
+        file = write_new(kept, lake.place, f"{folder}/{month.first.isoformat()}", unique("month"))
+        source = AND.join(sources_in(row.source for row in rows))
         after = series.row(file, month.first, kept, source, month_of(month.first))
-        lake.database.transact(lambda session: swap_series(session, rows, after))
-    lake.remove({row.path for row in rows})
-    return True
+        swapped = lake.database.transact(lambda session: swap_series(session, rows, after, following))
+    lake.remove({row.path for row in rows} if swapped else {file})
+    return swapped

@@ -196,6 +196,26 @@ class TestPull:
         assert fit.without("ONE") == pytest.approx(fit.leaving("ONE"), abs=1e-9)
 
 
+class TestSumsOfBlocks:
+    def test_coins_left_out_are_blocks_counted_not_at_all(self, shared: tuple[Sample, ...]) -> None:
+        fit = fit_coordinates(shared, PRIOR, ("leverage",))[0].long
+        assert fit.blocks is not None
+        times = (~fit.blocks.of_coins(["ONE"])).astype(np.int64)
+        assert fit.refitted(times) == pytest.approx(fit.leaving("ONE"), abs=1e-5)
+        assert np.abs(fit.leaving("ONE") - fit.leaving()).max() > 1e-4
+
+    def test_whoever_asks_first_the_shares_are_the_same(self, shared: tuple[Sample, ...]) -> None:
+        one, other = (fit_coordinates(shared, PRIOR, ("leverage",))[0].long for _ in range(2))
+        first = one.leaving("TWO", "ONE"), one.leaving("ONE")
+        then = other.leaving("ONE"), other.leaving("ONE", "TWO")
+        assert np.array_equal(first[0], then[1])
+        assert np.array_equal(first[1], then[0])
+
+    def test_without_any_coin_the_prior_is_left(self, shared: tuple[Sample, ...]) -> None:
+        fit = fit_coordinates(shared, PRIOR, ("leverage",))[0].long
+        assert np.array_equal(fit.leaving(*HIGHEST), PRIOR.shares("long"))
+
+
 class TestOwnShares:
     def test_coins_that_differ_deviate(self, pairs: tuple[Sample, ...]) -> None:
         """Medians of 6x, 12x and 24x: pooled shares fit none of them, and unseen days say so."""

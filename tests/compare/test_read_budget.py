@@ -88,8 +88,8 @@ def test_a_comparison_of_five_models_reads_no_more_than_one_of_a_single_model(
 ) -> None:
     one, five = compared(reads, opened, MODELS[:1]), compared(reads, opened, MODELS)
     assert one == five
-    earlier_maps, funding, order_book, is_merged = 4, 1, 1, 1
-    assert one[0] <= 10 + earlier_maps + funding + order_book + is_merged, (
+    earlier_maps, funding, order_book, whose_candles, is_merged = 4, 1, 1, 1, 1
+    assert one[0] <= 10 + earlier_maps + funding + order_book + whose_candles + is_merged, (
         "of the baselines, all days together; beside the clusters"
     )
 

@@ -15,6 +15,7 @@ from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.errors import NotWritten
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.parquet import write_parquet
+from liqtruth.storage.lake.places import Folder
 from liqtruth.storage.store import Store
 
 DISK_BYTES = 3_000_000
@@ -92,7 +93,7 @@ def write_many(lake: Lake) -> None:
 def test_a_database_on_a_full_disk_says_so_and_keeps_its_rows(disk: Path) -> None:
     with opened(disk / "data", None) as store:
         store.lake.write_reading(reading("r1", 1), frames(1))
-        lake = Lake(disk.parent / "lake", store.database)
+        lake = Lake(Folder(disk.parent / "lake"), store.database)
         fill(disk)
         with pytest.raises(LiqtruthError, match=r"cannot use the database .*: .*full; make room") as raised:
             write_many(lake)

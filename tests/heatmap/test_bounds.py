@@ -131,11 +131,11 @@ def test_in_the_terminal_bounds_stand_before_the_bars_with_nothing_cut_off(scale
     assert shown == ["+10", "+5", "+2", "-2", "-5", "-10"]
 
 
-def test_the_picture_and_the_page_state_every_move_above_the_bars() -> None:
+def test_the_picture_states_every_move_above_the_bars_and_the_page_below_them_too() -> None:
     message = map_figure(MAP).layout.title.subtitle.text
     page = to_html(MAP)
     table = page[page.index("<table") : page.index("</table>")]
-    assert page.index("</table>") < page.index('class="mirror"')
+    assert page.index('class="mirror"') < page.index("<table"), "the chart comes first"
     for pct in SHOWN_PCT:
         for sign in "+-":
             assert f"a move of {sign}{pct:g} % likely liquidates" in message

@@ -11,13 +11,14 @@ import pytest
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.storage.lake.parquet import write_new, write_parquet
+from liqtruth.storage.lake.places import Folder
 
 Write = Callable[[Path], object]
 FRAME = pl.DataFrame({"a": [1.0]})
 WRITERS: list[Write] = [
     lambda path: write_atomically(path, "content"),
     lambda path: write_parquet(FRAME, path),
-    lambda path: write_new(FRAME, path.parent, path.stem),
+    lambda path: write_new(FRAME, Folder(path.parent.parent), path.parent.name, path.stem),
 ]
 
 

@@ -19,7 +19,7 @@ from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets
-from liqtruth.storage.database.tables import Market
+from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.store import Settings, Store
 from liqtruth.storage.upkeep.compaction import compact
 from tests.read_budget import counted_reads
@@ -30,6 +30,10 @@ BOOKS = 72
 COINS = tuple(f"COIN{n}" for n in range(12))
 HOLDERS = 300
 MOST_BYTES = 8.0
+MOST_BYTES_READ = 26.0
+"""Where the exchange sent every price and value anew, which no arithmetic foretells to the last digit."""
+MOST_FILES = 300
+"""Of a coin in a month."""
 TABLES = {
     "": MarginTables.from_meta(
         Meta(
@@ -119,6 +123,66 @@ def answers(store: Store) -> list[object]:
         history.frame(),
         exact_view(store, COINS[0], NOON + 20 * STEP).breakdown,
     ]
+
+
+SWEEPS = 24
+USD = [
+    "notional_usd", "unrealized_pnl_usd", "margin_used_usd", "account_value_usd", "cross_maintenance_usd",
+    "pooled_available_usd",
+]  # fmt: skip
+"""What the exchange sends with six decimals."""
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
+    """Everybody read on their own once an hour for a day, one after the other within ten minutes."""
+    rng = np.random.default_rng(20260821)
+    px = np.round(np.exp(rng.uniform(0, 9, len(COINS))), 4)
+    with Store.open(Settings(data_dir=tmp_path_factory.mktemp("sweeps"))) as opened:
+        book = book_of(rng, px)
+        for number in range(SWEEPS):
+            at = NOON + number * timedelta(hours=1)
+            px = np.round(px * np.exp(rng.normal(0, 0.005, len(COINS))), 4)
+            book.remark(pl.DataFrame({"dex": "", "coin": COINS, "mark_px": px}))
+            ago_ms = pl.DataFrame(
+                {
+                    "address": book.accounts["address"],
+                    "ago_ms": rng.permutation(book.accounts.height) * 600_000 // book.accounts.height
+                    + rng.integers(0, 1000, book.accounts.height),
+                }
+            )
+            solved = pl.col("liq_px_solved").round(10)
+            sent = book.positions.with_columns(
+                pl.col(USD).round(6), liq_px_exchange=solved, liq_px=solved, exchange_read=True
+            )
+            frames = {
+                name: frame.join(ago_ms, on="address", maintain_order="left")
+                .with_columns(as_of=pl.lit(at, POSITIONS["as_of"]) - pl.duration(milliseconds="ago_ms"))
+                .drop("ago_ms")
+                for name, frame in (("positions", sent), ("accounts", book.accounts))
+            }
+            reading = Reading(
+                id=f"sweep-{number:02}", venue="hyperliquid", source="synthetic test", scope=Scope.ACCOUNTS,
+                as_of=at, accounts=book.accounts.height, positions=book.positions.height,
+            )  # fmt: skip
+            opened.lake.write_reading(reading, frames)
+        yield opened
+
+
+def test_sweeps_are_found_as_before_in_a_fraction_of_the_room(swept: Store) -> None:
+    moments = [NOON + hours * timedelta(hours=1) for hours in (0.9, 7, 20.5)]
+    before = [positions_as_of(swept, at, coin) for at in moments for coin in (None, COINS[3])]
+    rows = sum(one.height for one in swept.lake.snapshots("positions", [f"sweep-{n:02}" for n in range(24)]))
+    own = size_of(swept.lake.root, "positions") / rows
+    assert compact(swept.lake, now=NOON + timedelta(days=2)).readings == SWEEPS
+    after = [positions_as_of(swept, at, coin) for at in moments for coin in (None, COINS[3])]
+    for found, expected in zip(after, before, strict=True):
+        assert_frame_equal(found, expected, check_exact=True)
+    bytes_a_row = size_of(swept.lake.root, "positions", "collateral") / rows
+    assert bytes_a_row <= MOST_BYTES_READ
+    assert own > 2 * bytes_a_row
+    files = sum(1 for _ in swept.lake.place.files())
+    assert files * 30 / 2 <= MOST_FILES, "a month of days, of which these sweeps fill two in part"
 
 
 def size_of(path: Path, *folders: str) -> int:

@@ -7,12 +7,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from sqlmodel import select
-from test_archives import accounts_of, assert_same, drawn, everything, stored
+from sqlmodel import col, select
+from test_archives import COINS, accounts_of, assert_same, drawn, everything, stored
 
+from liqtruth.compare.scoring.visits.major_zones import reading_times
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.indexer.evm.sizing import SIZES
+from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.database.markets import last_market, store_markets
 from liqtruth.storage.database.tables import Market, Partition, Reading, Scope
 from liqtruth.storage.lake.manifest import file_of
@@ -53,6 +55,65 @@ def fill(store: Store, until: datetime = NOW, step: timedelta = 6 * HOUR, days: 
         write_book(store, START + number * step, number)
     for number in range(int((until - START - 2 * DAY) / HOUR * 3)):
         write_book(store, START + 2 * DAY + number * HOUR / 3, 100 + number)
+
+
+def write_alone(store: Store, at: datetime, number: int, scope: Scope) -> None:
+    """A sweep of some accounts, who are read one after the other until `at`, or everyone's positions in a coin."""
+    rows = drawn(number, 6).with_columns(as_of=pl.lit(at, pl.Datetime("ms", "UTC")))
+    if scope == Scope.CENSUS:
+        rows = rows.filter(coin=COINS[number % 2])
+    else:
+        who = pl.col("address").str.slice(-1).str.to_integer(base=16)
+        rows = rows.filter((who + number) % 3 > 0).with_columns(pl.col("as_of") - pl.duration(minutes=who))
+    reading = Reading(
+        id=f"{scope}-{at:%dT%H%M}", venue="hyperliquid", source=f"test {scope}", scope=scope, as_of=at,
+        accounts=rows["address"].n_unique(), positions=rows.height,
+    )  # fmt: skip
+    store.lake.write_reading(reading, {"positions": rows, "accounts": accounts_of(rows)})
+
+
+def fill_with_all_kinds(store: Store) -> None:
+    """Two days of which each kind of reading is every few hours, and an hour of today."""
+    fill(store, until=START + 2 * DAY)
+    for number in range(12):
+        at = START + number * 4 * HOUR + timedelta(minutes=7)
+        write_alone(store, at, number, Scope.CENSUS)
+        write_alone(store, at + HOUR, number, Scope.ACCOUNTS)
+    for number in range(4):
+        write_alone(store, START + 2 * DAY + number * HOUR / 2, number, Scope.ACCOUNTS)
+
+
+def listing(store: Store) -> list[tuple[object, ...]]:
+    """What the manifest says of readings that are no books: by it they are found."""
+    with store.database.session() as session:
+        rows = session.exec(select(Partition).where(col(Partition.reading_id).is_not(None))).all()
+    return sorted(
+        (str(one.reading_id), one.dataset, one.coin, one.rows, one.first_at, one.last_at, one.source)
+        for one in rows
+        if not str(one.reading_id).startswith("book")
+    )
+
+
+def all_reads(store: Store) -> dict[tuple[str, str, str | None], pl.DataFrame]:
+    """Each reading's rows, of all coins and of each that it has, read together; of some also by itself."""
+    ids = [one.id for one in stored(store)]
+    alone = [[one] for one in ids if one[-4:-2] in ("00", "04", "05")]
+    return {
+        (f"{part['reading_id'][0]}{' alone' * (len(asked) == 1)}", dataset, coin): part
+        for asked in (ids, *alone)
+        for dataset, coins in (("positions", (None, *COINS)), ("accounts", (None,)))
+        for coin in coins
+        for part in store.lake.snapshots(dataset, asked, None if coin is None else (coin,))
+    }
+
+
+def known_over_time(store: Store) -> list[pl.DataFrame]:
+    """What is known at moments between all readings, of everything and of each coin."""
+    return [
+        positions_as_of(store, START + number * 5 * HOUR, coin)
+        for number in range(2, 11, 2)
+        for coin in (None, *COINS)
+    ]
 
 
 def archives_of(store: Store) -> dict[str, str | None]:
@@ -128,6 +189,49 @@ def test_a_dry_run_counts_and_changes_nothing(store: Store) -> None:
     assert (planned.books, planned.archives, planned.given_up) == (done.books, done.archives, done.given_up)
     assert planned.dry
     assert not done.dry
+
+
+def test_censuses_and_readings_of_accounts_are_put_together_and_found_as_before(store: Store) -> None:
+    fill_with_all_kinds(store)
+    before, listed, known = all_reads(store), listing(store), known_over_time(store)
+    times, was = reading_times(store, COINS[0], None, None, HOUR), len(files(store))
+    done = compact(store.lake, now=NOW)
+    assert (done.readings, done.archives) == (28, 2 + 2 + 2), "books and others by day, the hours of today"
+    assert_same(all_reads(store), before)
+    assert listing(store) == listed
+    assert reading_times(store, COINS[0], None, None, HOUR) == times
+    for found, expected in zip(known_over_time(store), known, strict=True):
+        assert_frame_equal(found, expected, check_exact=True)
+    assert len(files(store)) < was / 3
+    assert files(store) == listed_files(store)
+    assert compact(store.lake, now=NOW).archives == 0
+    assert compact(store.lake, now=NOW + DAY).readings == 4
+    assert_same(all_reads(store), before)
+
+
+def test_a_reading_in_an_archive_can_be_forgotten_or_stored_again_and_the_others_stay(store: Store) -> None:
+    fill_with_all_kinds(store)
+    compact(store.lake, now=NOW)
+    before = all_reads(store)
+    store.lake.forget("census-20T0007", lambda session: None)
+    write_alone(store, START + 4 * HOUR + timedelta(minutes=7), 1, Scope.CENSUS)
+    assert archives_of(store)["census-20T0407"] is None
+    kept = {key: frame for key, frame in before.items() if not key[0].startswith("census-20T0007")}
+    assert_same(all_reads(store), kept)
+    compact(store.lake, now=NOW)
+    assert_same(all_reads(store), kept)
+    assert files(store) == listed_files(store)
+
+
+def test_the_last_reading_of_an_archive_takes_its_files_with_it(store: Store) -> None:
+    for number in range(2):
+        write_alone(store, START + number * HOUR, number, Scope.ACCOUNTS)
+    compact(store.lake, now=NOW)
+    store.lake.forget("accounts-20T0000", lambda session: None)
+    assert files(store) == listed_files(store) != set()
+    write_alone(store, START + HOUR, 1, Scope.ACCOUNTS)
+    assert len(files(store)) == 2, "positions and accounts of the one that was stored again"
+    assert files(store) == listed_files(store)
 
 
 def test_it_can_be_ended_and_begun_again(store: Store) -> None:

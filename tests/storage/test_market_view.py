@@ -40,7 +40,7 @@ def files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """Every opening of a file."""
     found, look = [], pl.read_parquet_metadata
 
-    def looking(path: Path) -> object:
+    def looking(path: Path, **options: object) -> object:
         found.append(path)
         return look(path)
 

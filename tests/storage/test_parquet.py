@@ -12,6 +12,7 @@ from polars.testing import assert_frame_equal
 
 from liqtruth.storage.errors import NotWritten
 from liqtruth.storage.lake.parquet import packed, read_parquet, unpacked, write_new
+from liqtruth.storage.lake.places import Folder
 
 NUMBERS = st.one_of(
     st.none(),
@@ -84,21 +85,22 @@ def test_a_sweep_of_many_accounts_takes_at_most_sixty_bytes_a_row(tmp_path: Path
         }
     ).sort("coin", maintain_order=True)
     stored, metadata = packed(frame)
-    path = write_new(stored, tmp_path, "r1", metadata)
-    assert path.stat().st_size / rows < 60
-    assert_frame_equal(read_parquet(path)[0], frame, check_exact=True)
-    one, _ = read_parquet(path, pl.col("coin") == "COIN7")
+    place = Folder(tmp_path)
+    name = write_new(stored, place, "day", "r1", metadata)
+    assert place.full(name).stat().st_size / rows < 60
+    assert_frame_equal(read_parquet(place, name)[0], frame, check_exact=True)
+    one, _ = read_parquet(place, name, pl.col("coin") == "COIN7")
     assert_frame_equal(one, frame.filter(coin="COIN7"), check_exact=True)
 
 
 def test_a_name_that_is_taken_gets_a_suffix_and_nothing_is_overwritten(tmp_path: Path) -> None:
-    first, second = (write_new(pl.DataFrame({"n": [n]}), tmp_path, "a/b") for n in (1, 2))
-    assert first.name == "a%2Fb.parquet"
+    first, second = (write_new(pl.DataFrame({"n": [n]}), Folder(tmp_path), "day", "a/b") for n in (1, 2))
+    assert first == "day/a%2Fb.parquet"
     assert second != first
-    assert [pl.read_parquet(path)["n"].to_list() for path in (first, second)] == [[1], [2]]
+    assert [pl.read_parquet(tmp_path / name)["n"].to_list() for name in (first, second)] == [[1], [2]]
 
 
 def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(NotWritten, match=r"cannot write .*file/r1\.parquet: Not a directory|File exists"):
-        write_new(pl.DataFrame({"n": [1]}), tmp_path / "file", "r1")
+        write_new(pl.DataFrame({"n": [1]}), Folder(tmp_path), "file", "r1")

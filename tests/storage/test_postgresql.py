@@ -26,6 +26,7 @@ from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Univ
 from liqtruth.storage.database.upgrade import MIGRATIONS, current_revision, migrate
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.places import Folder
 from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)
@@ -270,7 +271,7 @@ def cut_at(database: Database, url: str, number: int) -> Iterator[list[int]]:
 def test_writing_outlives_its_server_going_away_at_any_statement(
     database: Database, postgresql_url: str, tmp_path: Path
 ) -> None:
-    lake = Lake(tmp_path / "lake", database)
+    lake = Lake(Folder(tmp_path / "lake"), database)
     for number in range(200):
         with cut_at(database, postgresql_url, number) as met:
             lake.write_reading(reading(f"r{number}"), {"positions": positions("BTC", NOON)})

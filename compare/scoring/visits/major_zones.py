@@ -132,9 +132,10 @@ def reading_times(
     store: Store, coin: str, start: datetime | None, end: datetime | None, step: timedelta
 ) -> list[datetime]:
     """The last reading of each step (counted from 1970) of the coin's positions; raises `BadInput` for too many."""
+    of_coin = "FROM partition WHERE dataset = 'positions' AND venue = :venue AND coin = :coin"
     sql = (
-        "SELECT DISTINCT r.as_of FROM reading r JOIN partition p ON p.reading_id = r.id "
-        "WHERE p.dataset = 'positions' AND p.venue = :venue AND p.coin = :coin ORDER BY r.as_of"
+        f"SELECT DISTINCT as_of FROM reading WHERE id IN (SELECT reading_id {of_coin}) "
+        f"OR archive IN (SELECT archive {of_coin} AND reading_id IS NULL) ORDER BY as_of"
     )
     with store.database.asking() as look:
         ends = look.column(datetime, sql, venue=VENUE, coin=coin)
