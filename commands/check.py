@@ -96,7 +96,7 @@ def check(
     check of the same hour takes seconds.
     """
     from liqtruth.compare.check import CheckPlan, check_coin
-    from liqtruth.heatmap.errors import MissingData, PartlyRead, SourceUnreachable
+    from liqtruth.heatmap.errors import BadInput, MissingData, PartlyRead, SourceUnreachable
     from liqtruth.storage.net.stops import on_signal
 
     plan = CheckPlan(
@@ -113,6 +113,8 @@ def check(
         picture=picture.given(given.maps or ()),
         within_pct=float(within_pct),
     )
+    if not (plan.maps or plan.venues):
+        raise BadInput("there must be a map to check: give --map FILE, or a --venue to model")
     with on_signal() as stop:
         with opened_store() as store:
             asked = (exchange, stats_url, concurrency, evm, batch)

@@ -99,7 +99,7 @@ def map_exact(
     from liqtruth.indexer.maps.views import exact_view
 
     if old.asked():
-        whole = not (filters.values() or filters.holder_share or layer or since)
+        whole = not (filters.values() or filters.holder_share or layer or since or clusters)
         return _as_before(old, whole, coin, at, width_bps, out)
     with opened_store() as store:
         drawn = exact_view(
@@ -131,7 +131,9 @@ def _as_before(
 
     name, *others = old.asked()
     if others or not whole:
-        raise BadInput(f"`map {name}` draws whole maps: leave filters, --layer and other questions out")
+        raise BadInput(
+            f"`map {name}` draws whole maps: leave filters, --layer, --clusters and other questions out"
+        )
     say_moved(f"map exact --{OLD_FLAGS[name]}", f"map {name}")
     if name == "history":
         return map_history(
@@ -342,8 +344,11 @@ def map_model(
 ) -> None:
     """Draw the modelled heatmap of one venue or several, from public aggregates and assumed leverages."""
     from liqtruth.compare.modelled import clusters_by_window, map_facts, modelled_map
+    from liqtruth.heatmap.errors import BadInput
 
     if old.series is not None:
+        if clusters or windows:
+            raise BadInput("--clusters and --windows are of one moment: leave them out, or --series")
         named = model or "vintages"
         say_moved("map model --series", f"map history --model {named}")
         return map_history(coin, part, FilterOptions(), out, old.series, old.step, named, venue, at)

@@ -223,7 +223,7 @@ def with_readings(found: Conclusion, readings: Sequence[Scored], *, alone: bool)
         best.null_pct,
         skill=scored.skill,
         gap=None
-        if best.says == "cannot_be_told"
+        if best.says != "differs"
         else max(scored.gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None),
         range_pct=best.range_pct,
         coverage=best.coverage,
@@ -368,7 +368,7 @@ def _none_beats(found: Conclusion) -> str:
     who = f"the best, {found.label}," if found.ranked > 1 else found.label
     return (
         f"{_where(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
-        f"average{_at_best(found)}, that map by {found.null_pct:.1f} %."
+        f"average{_at_best(found)}, that map by {found.null_pct:.1f} %: {comparison(found.skill or 0.0)}."
     )
 
 

@@ -108,6 +108,14 @@ def test_a_filtered_series_names_its_filter_and_its_age(run: Run, data_dir: Path
     assert "days ago)" in shown.splitlines()[0]
 
 
+@pytest.mark.parametrize("of_one_moment", ["--clusters", "--windows"])
+def test_what_is_of_one_moment_is_refused_beside_a_series(
+    run: Run, data_dir: Path, of_one_moment: str
+) -> None:
+    model(run, "okx", "--series", "1d", of_one_moment, name="tiers", code=2)
+    run("map", "exact", "SOL", "--series", "1d", "--clusters", code=2)
+
+
 def test_a_history_of_all_venues_takes_the_filters_of_a_map(run: Run, data_dir: Path, tmp_path: Path) -> None:
     """The sum of both venues, on one grid; the picture is written as for one."""
     common = ("map", "history", "SOL", "--model", "tiers", "--last", "12h", "--step", "1h")

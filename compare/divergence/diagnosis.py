@@ -29,6 +29,7 @@ from liqtruth.compare.statistics.changes import (
     least_pct,
 )
 from liqtruth.estimator.model.maps import TOGETHER
+from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.notes import Note, Notes, note
@@ -75,15 +76,16 @@ def diagnose(
     """The one change that explains most, where any does, then single clusters of `pairs`.
 
     `layer` is what the model is judged by, where that is not the whole truth; `floor_pct` is its noise floor. `pairs`
-    are of it, `of_holders` those of the whole truth, of which only what is a single holder's is named.
+    are of it, `of_holders` those of the whole truth, of which only what is a single holder's is named. A map that
+    fits the whole truth, as it is, better than any leverage fits the layer lacks no change: it has the whales.
     """
     wanted, unread = layer or truth, [_unseen(truth, side) for side in SIDES]
     fits = Fits.of(wanted, model, range_pct)
-    found: Notes = ()
-    if layer is not None and not any(unread):
-        found = _nearly_all(Fits.of(truth, model, range_pct))
+    whole = None if layer is None or any(unread) else Fits.of(truth, model, range_pct)
+    found = _nearly_all(whole) or _other_leverage(whole)
     if fits is not None:
-        found = found or _explained(fits, wanted, model, range_pct, floor_pct, unread)
+        if whole is None or whole.as_it_is_pct > fits.scaled.off_pct:
+            found = found or _explained(fits, wanted, model, range_pct, floor_pct, unread)
         found = (*found, *_untold(fits, floor_pct, found))
     held = (one for one in _clusters(truth, model, of_holders) if one.code == "missed_holder")
     return (*found, *_clusters(wanted, model, pairs), *held)
@@ -122,6 +124,14 @@ def _nearly_all(fits: Fits | None, beside: str | None = None) -> Notes:
     change = min((fits.mirrored, fits.moved), key=lambda one: one.off_pct)
     told = _is_nearly_all(fits.scaled.off_pct, change.off_pct)
     return (_said(change, fits, beside),) if told else ()
+
+
+def _other_leverage(fits: Fits | None) -> Notes:
+    """A leverage that leaves next to nothing of the distance."""
+    if fits is None or fits.single.code != "looks_scaled":
+        return ()
+    told = _is_nearly_all(fits.as_it_is_pct, fits.single.off_pct)
+    return (_said(fits.single, fits),) if told else ()
 
 
 def beside_models(model: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> Notes:
@@ -220,6 +230,8 @@ def _is_gain(off_pct: float, then_pct: float, floor_pct: float | None, least: fl
 def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> Iterator[Note]:
     """Large clusters that one map has alone; one that the map misses may be a single holder's."""
     for one in pairs:
+        if not _mass(model, one.side).any():
+            continue  # that it lacks the side is stated with its score
         if one.fate == "phantom" and one.model is not None:
             yield from _alone("phantom_cluster", one.side, one.model, model, truth)
         elif one.fate == "missed" and one.truth is not None:
@@ -256,9 +268,13 @@ def _unseen(truth: Heatmap, side: str) -> float:
     return 0.0 if share is None else float(np.clip(1 - share.of(side), 0.0, 1.0))
 
 
+def _mass(heatmap: Heatmap, side: str) -> FloatArray:
+    return heatmap.long_usd if side == "long" else heatmap.short_usd
+
+
 def _share_between(heatmap: Heatmap, side: str, low: float, high: float) -> float:
     """Of the side's mass on the grid, between two prices as ratios to the mark."""
-    mass = heatmap.long_usd if side == "long" else heatmap.short_usd
+    mass = _mass(heatmap, side)
     edges = heatmap.grid.edges / heatmap.mark_px
     reached = np.interp([low, high], edges, np.concatenate([[0.0], np.cumsum(mass)]))
     return float((reached[1] - reached[0]) / mass.sum()) if mass.any() else 0.0

@@ -74,8 +74,8 @@ def with_facts(path: Path, given: Given) -> Given:
     return replace(
         given,
         coin=given.coin or known.coin,
-        venue=given.venue or known.venue,
-        as_of=given.as_of or known.fetched_at,
+        fetched_venue=known.venue,
+        fetched_at=known.fetched_at,
         file_time=file_time,
     )
 

@@ -72,7 +72,8 @@ def _maps_of(content: bytes, path: Path, columns: Mapping[str, str]) -> MapsInFi
         if answer is not None:
             _check_one(answer)
     table = _table(content, path, columns)
-    found = read_table(table.rows, columns, str(path), table.beside)
+    beside = table.answers[0] if len(table.answers) == 1 else {}
+    found = read_table(table.rows, columns, str(path), beside)
     return found.noted(tuple(note("text", text=remark) for remark in table.remarks))
 
 

@@ -33,6 +33,8 @@ MOST_TIERS: Final = 200
 """More different leverages are no tiers."""
 MOST_COLUMNS: Final = 4000
 """Moments of a series; more are no map over time."""
+STATED_TO: Final = timedelta(minutes=1)
+"""A moment that is typed has no seconds."""
 WHOLE: Final = "all"
 """Name of the sum of a file's maps."""
 VENUES: Final = {"okex": "okx", "huobi": "htx", "gate.io": "gate", "gateio": "gate"}
@@ -52,13 +54,16 @@ class PictureGiven:
 
 @dataclass(frozen=True, eq=False)
 class Given:
-    """What the user states of a file; what the file states itself goes before it."""
+    """What the user states of a file, which may not contradict what the file states itself; `fetched_venue` and
+    `fetched_at` were noted when it was fetched, and the file goes before them."""
 
     coin: str | None = None
     venue: str | None = None
     mark_px: float | None = None
     as_of: datetime | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
+    fetched_venue: str | None = None
+    fetched_at: datetime | None = None
     file_time: datetime | None = None
     """The moment of a file that states none."""
     picture: PictureGiven | None = None
@@ -221,14 +226,22 @@ def coin_of(found: VendorMap, given: Given) -> tuple[str, float]:
 
 
 def venue_of(found: VendorMap, given: Given) -> str:
-    """In lower case, as this program calls it; raises where it is no name, or an exact map is of none."""
-    if found.exact and not (found.venue or given.venue):
+    """In lower case, as this program calls it; raises where it is no name, an exact map is of none, or another was
+    given."""
+    stated = found.venue or given.venue or given.fetched_venue
+    if found.exact and not stated:
         raise found.answer.refuse(
             "the file must state whose positions it has: give it with --venue hyperliquid"
         )
-    name = (found.venue or given.venue or UNKNOWN_VENUE).strip().lower()
-    check_name(name, found.answer.place)
-    return VENUES.get(name, name)
+    check_name(stated or "", found.answer.place)
+    name, wanted = (_venue_called(one or UNKNOWN_VENUE) for one in (stated, given.venue or stated))
+    if name != wanted:
+        raise found.answer.refuse(f"must be a map of {wanted}, got one of {name}: leave --venue out")
+    return name
+
+
+def _venue_called(name: str) -> str:
+    return VENUES.get(name.strip().lower(), name.strip().lower())
 
 
 def mark_of(found: VendorMap, given: Given, factor: float = 1.0) -> tuple[float, Notes]:
@@ -252,8 +265,13 @@ def mark_of(found: VendorMap, given: Given, factor: float = 1.0) -> tuple[float,
 
 def moment_given(found: VendorMap, given: Given) -> tuple[datetime, Notes]:
     """The map's moment: the file's own, the one that was given, or that of the file itself, less the age
-    that it states, which is noted."""
-    if (known := found.as_of or given.as_of) is not None:
+    that it states, which is noted. Raises where another was given than the file states."""
+    if found.as_of and given.as_of and abs(found.as_of - given.as_of) >= STATED_TO:
+        raise found.answer.refuse(
+            f"the moment must be the file's own, {found.as_of:%Y-%m-%dT%H:%M:%SZ}, got "
+            f"{given.as_of:%Y-%m-%dT%H:%M:%SZ}: leave --as-of out"
+        )
+    if (known := found.as_of or given.as_of or given.fetched_at) is not None:
         return known, ()
     if given.file_time is None:
         raise found.answer.refuse("the file states no moment: give it with --as-of")

@@ -185,6 +185,12 @@ def test_a_venue_that_nobody_knows_is_refused_before_anything_is_read(
         gathered(store, served, CheckPlan(coins=["BTC"], venues=["binanse"]))
 
 
+def test_without_any_map_to_check_nothing_is_read(run: Run, served: SandboxServer) -> None:
+    requests = sum(served.requests.values())
+    run("check", "BTC", "--base-url", served.base_url, "--venue", "none", code=2)
+    assert sum(served.requests.values()) == requests
+
+
 def test_a_map_file_that_is_refused_is_refused_before_anything_is_read(
     store: Store, served: SandboxServer, tmp_path: Path
 ) -> None:
@@ -243,7 +249,7 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     assert len([*reports.rglob("*.*")]) == 4
     run("report", "BTCC", "-o", str(tmp_path / "none"), code=2)
     assert not (tmp_path / "none").exists()
-    run("check", "BTC", "--offline", "--venue", "none", code=1)
+    run("check", "BTC", "--offline", "--venue", "none", code=2)
     run("check", "BTCC", *common, code=2)
 
 

@@ -131,6 +131,33 @@ def test_what_several_maps_miss_is_one_finding_of_all_of_them() -> None:
     assert by_maps({"a": (missed,)}) == [("a", missed)]
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_a_map_of_the_whole_truth_is_compared_with_it_and_not_only_with_its_crowd(seed: int) -> None:
+    """Few whales hold half: a leverage that is wrong is named though the crowd lies elsewhere; a map that only lacks
+    one of the whales has no wrong leverage."""
+    few = [(side, min(45.0, 3 * away), 40 * usd) for side, away, usd in crowd(seed, positions=16)]
+    levels = [*crowd(50 + seed, positions=900), *few]
+    truth, many = (
+        map_of(levels),
+        map_of([*levels[:-16], *((side, away, usd / 40) for side, away, usd in few)]),
+    )
+
+    def codes(model: list[Level]) -> set[str]:
+        return {
+            one.code for one in diagnose(truth, map_of(model, model="theirs"), RANGE_PCT, 1.0, layer=many)
+        }
+
+    half = changed(levels, lambda side, away: (side, away / 2))
+    assert "looks_scaled" in codes(half)
+    assert not codes([*levels[:-1]]) & {"looks_scaled", "looks_moved", "looks_mirrored"}
+
+
+def test_of_a_side_that_a_map_does_not_have_no_cluster_is_said_to_be_missed() -> None:
+    longs = [one for one in MANY if one[0] == "long"]
+    whales = [*MANY, ("short", 30.0, sum(usd for *_, usd in MANY))]
+    assert not found(whales, longs)
+
+
 # ------------------------------------------------------------------- faults of a vendor's file
 
 CHANGED = {"looks_mirrored", "looks_moved"}

@@ -32,6 +32,8 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 HYBLOCK: Final = frozenset({"openduration", "creationdate", "startingprice"})
 ACCOUNTS: Final = frozenset({"address", "addr", "user", "wallet", "account"})
 """Columns of tables of positions, in lower case."""
+OF_ALL_ROWS: Final = ("coin", "venue", "time", "mark")
+"""What a document may state once, beside its rows."""
 IGNORED: Final = frozenset({"creationdate", "openduration", "filtered_by"})
 
 
@@ -57,6 +59,23 @@ def mapping_of(header: Sequence[str], given: Mapping[str, str], place: str) -> d
         if match is not None and match not in found.values():
             found[ours] = match
     return {**found, **given}
+
+
+def with_beside(
+    rows: pl.DataFrame, columns: dict[str, str], beside: Mapping[str, str]
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """The table with what is stated beside it as columns, where its rows do not state it themselves; a mark is that of
+    one moment, so that rows of several take none."""
+    spelled = {name.lower(): name for name in beside if name not in rows.columns}
+    more = {
+        ours: spelled[name]
+        for ours in OF_ALL_ROWS
+        if ours not in columns and (name := next((one for one in NAMES[ours] if one in spelled), None))
+    }
+    if "time" in columns and rows[columns["time"]].n_unique() > 1:
+        more.pop("mark", None)
+    stated = [pl.lit(beside[theirs], pl.String).alias(theirs) for theirs in more.values()]
+    return rows.with_columns(stated), {**columns, **more}
 
 
 def numbers(rows: pl.DataFrame, theirs: str, answer: Answer, *, empty: float | None = None) -> FloatArray:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported.documents import Answer, amounts, ascending, floats
+from liqtruth.compare.imported.documents import Answer, amounts, ascending, floats, moment_of
 from liqtruth.compare.imported.levels import Levels, buckets
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.tables.columns import IGNORED, mark, numbers, one_of, prices_of
@@ -51,6 +51,7 @@ def wide(rows: pl.DataFrame, columns: Mapping[str, str], answer: Answer) -> Maps
     about = VendorMap(
         answer, "table", "grid", Levels(low, high, np.zeros(low.size)), (float(low.min()), float(high.max())),
         coin=one_of(rows, columns.get("coin"), "the coin", answer),
+        as_of=moment_of(one_of(rows, columns.get("time"), "the time", answer), "the time", answer),
         mark_px=mark(rows, columns.get("mark"), answer), unit="usd", notes=notes,
     )  # fmt: skip
     if times is not None:

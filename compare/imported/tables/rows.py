@@ -27,7 +27,6 @@ def by_row(
     rows: pl.DataFrame,
     columns: dict[str, str],
     answer: Answer,
-    beside: Mapping[str, str],
     given: Mapping[str, str],
 ) -> MapsInFile:
     """A level per row: one map, or one per time, or one per exchange. Raises where a price is there twice and no other
@@ -62,7 +61,7 @@ def by_row(
         "intervals" if (high > low).any() else "levels",
         levels,
         span(levels),
-        coin=one_of(rows, columns.get("coin"), "the coin", answer) or beside.get("symbol"),
+        coin=one_of(rows, columns.get("coin"), "the coin", answer),
         leverages=tiers if len(tiers) <= 50 else (),
         unit="usd" if _in_usd(columns, given) else "unknown",
     )

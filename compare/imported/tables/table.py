@@ -10,7 +10,7 @@ import polars as pl
 
 from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.maps_in_file import MapsInFile
-from liqtruth.compare.imported.tables.columns import ACCOUNTS, NAMES, mapping_of, numbers
+from liqtruth.compare.imported.tables.columns import ACCOUNTS, NAMES, mapping_of, numbers, with_beside
 from liqtruth.compare.imported.tables.grids import transposed, wide
 from liqtruth.compare.imported.tables.left_out import without_totals
 from liqtruth.compare.imported.tables.rows import by_row
@@ -21,7 +21,8 @@ from liqtruth.storage.files.tabular import shortened
 def read_table(
     rows: pl.DataFrame, given: Mapping[str, str], place: str, beside: Mapping[str, str]
 ) -> MapsInFile:
-    """The maps of a table; raises `VendorMapRefused` or `TableRefused` naming row and column."""
+    """The maps of a table, `beside` which stands what is of all its rows; raises `VendorMapRefused` or `TableRefused`
+    naming row and column."""
     answer = Answer(None, place)
     rows = _headed(rows)
     if rows.is_empty():
@@ -43,9 +44,10 @@ def read_table(
                 "name them with --columns price=...,usd=..."
             )
     columns = _of_one_kind(rows, columns, given, answer)
+    rows, columns = with_beside(rows, columns, beside)
     if not ({"usd"} <= columns.keys() or {"long", "short"} & columns.keys()):
         return wide(rows, columns, answer).noted(left_out)
-    return by_row(rows, columns, answer, beside, given).noted(left_out)
+    return by_row(rows, columns, answer, given).noted(left_out)
 
 
 def _of_one_kind(

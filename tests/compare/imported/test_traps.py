@@ -13,7 +13,7 @@ from liqtruth.compare.imported.read import read_map, read_series
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
-from tests.compare.imported.layouts import AT, AT_S, AXIS, LEVELS, LONG_USD, MARK, SHORT_USD, written
+from tests.compare.imported.layouts import AT, AT_S, AXIS, LEVELS, LONG_USD, MARK, SHORT_USD, STEP_S, written
 
 WHOLE = pytest.approx((LONG_USD, SHORT_USD))
 
@@ -262,6 +262,30 @@ def test_13_a_file_that_states_no_moment_has_that_of_the_file_and_states_it(tmp_
     given = read_map(path, as_of="2026-08-20T12:00Z")
     assert given.as_of == AT
     assert "moment_of_file" not in {one.code for one in given.coverage.notes}
+
+
+def test_13_what_the_file_states_may_not_be_contradicted(tmp_path: Path) -> None:
+    stated = layouts.coinglass_site_heatmap()
+    assert "leave --as-of out" in refused(tmp_path, stated, as_of="2026-08-19T12:00Z")
+    assert "leave --venue out" in refused(tmp_path, stated, venue="bybit")
+    found = read_map(written(tmp_path, stated), as_of=AT, venue="Binance", coin="BTC")
+    assert (found.as_of, found.venue) == (AT, "binance")
+
+
+def test_13_what_a_document_states_beside_its_rows_is_of_all_of_them(tmp_path: Path) -> None:
+    rows = [{"price": px, "usd": usd} for px, usd in LEVELS]
+    beside = {"coin": "BTC", "exchange": "Binance", "mark_px": MARK}
+    grid = [{"price": px, "OKX": usd, "Bybit": usd} for px, usd in LEVELS]
+    for moment in ({"as_of": AT.isoformat()}, {"timestamp": AT_S * 1000}):
+        found = read_map(written(tmp_path, {**beside, **moment, "levels": rows}))
+        assert (found.coin, found.venue, found.mark_px, found.as_of) == ("BTC", "binance", MARK, AT)
+        of_grid = read_map(written(tmp_path, {**beside, **moment, "levels": grid}))
+        assert (of_grid.coin, of_grid.mark_px, of_grid.as_of) == ("BTC", MARK, AT)
+    with pytest.raises(VendorMapRefused, match="ETH"):
+        read_map(written(tmp_path, {**beside, "levels": rows}), coin="ETH")
+    moments = [{"time": at, **row} for at in (AT_S - STEP_S, AT_S) for row in rows]
+    with pytest.raises(VendorMapRefused, match="--mark"):
+        read_map(written(tmp_path, {**beside, "levels": moments}))
 
 
 def test_14_tiers_that_a_map_lacks_are_named(tmp_path: Path) -> None:
