@@ -42,9 +42,12 @@ from liqtruth.commands.values import (
 if TYPE_CHECKING:
     from liqtruth.heatmap.cluster_facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
+    from liqtruth.heatmap.series import HeatmapSeries
     from liqtruth.storage.store import Store
 
 EXACT = "exact"
+USUAL_WIDTH_BPS = 10.0
+USUAL_WINDOW = "30d"
 OLD_FLAGS = {"history": "series", "joint": "joint", "execution": "executable"}
 """Options of `map exact` that are commands now."""
 
@@ -83,7 +86,7 @@ def map_exact(
     old: Annotated[OldViews, OldViews.spread()],
     out: MapOut,
     at: At = None,
-    width_bps: WidthBps = 10.0,
+    width_bps: WidthBps = USUAL_WIDTH_BPS,
     clusters: Clusters = False,
     layer: Annotated[
         str | None,
@@ -175,7 +178,7 @@ def map_joint(
         ),
     ] = None,
     at: At = None,
-    width_bps: WidthBps = 10.0,
+    width_bps: WidthBps = USUAL_WIDTH_BPS,
 ) -> None:
     """Draw the exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
     from liqtruth.indexer.maps.views import joint_map
@@ -186,7 +189,7 @@ def map_joint(
 
 
 @map_app.command("execution")
-def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 10.0) -> None:
+def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = USUAL_WIDTH_BPS) -> None:
     """Draw what meets the order book first at each level: the first orders of liquidations, not whole positions."""
     from liqtruth.indexer.maps.execution import executable_map
 
@@ -221,9 +224,11 @@ def map_history(
         ),
     ] = "binance",
     at: At = None,
-    width_bps: WidthBps = 10.0,
+    width_bps: WidthBps = USUAL_WIDTH_BPS,
 ) -> None:
     """Draw price against time: the exact heatmap at every step of the last days, or a modelled one."""
+    from liqtruth.heatmap.errors import BadInput
+
     with opened_store() as store:
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
@@ -240,23 +245,40 @@ def map_history(
                 since=part.since,
             )
         else:
-            from liqtruth.compare.drawn import drawn_series
-
             refuse_filters(filters)
-            found = drawn_series(
-                store,
-                coin,
-                venue,
-                model,
-                last,
-                step,
-                weights=part.weights,
-                leverage=flattened(part.leverage),
-                age=part.age,
-                since=part.since,
-                at=at,
-            )
+            if width_bps != USUAL_WIDTH_BPS:
+                raise BadInput(
+                    f"--width-bps: a modelled history has bins of {USUAL_WIDTH_BPS:g} bps: leave it out"
+                )
+            found = modelled_history(store, coin, part, venue, model, last, step, at)
     export_series(found, out)
+
+
+def modelled_history(
+    store: "Store",
+    coin: str,
+    part: PartOptions,
+    venue: str,
+    model: str | None,
+    last: timedelta,
+    step: timedelta | None,
+    at: datetime | None,
+) -> "HeatmapSeries":
+    from liqtruth.compare.drawn import drawn_series
+
+    return drawn_series(
+        store,
+        coin,
+        venue,
+        model,
+        last,
+        step,
+        weights=part.weights,
+        leverage=flattened(part.leverage),
+        age=part.age,
+        since=part.since,
+        at=at,
+    )
 
 
 @map_app.command("moved")
@@ -292,7 +314,7 @@ def map_moved(
             rich_help_panel="Model",
         ),
     ] = "binance",
-    window: Window = "30d",
+    window: Window = USUAL_WINDOW,
 ) -> None:
     """List what became of clusters between two moments: born, grew, shrank, consumed by the price, closed, moved.
 
@@ -336,9 +358,9 @@ def map_model(
             rich_help_panel="Model",
         ),
     ] = None,
-    window: Window = "30d",
+    window: Window = USUAL_WINDOW,
     at: At = None,
-    width_bps: WidthBps = 10.0,
+    width_bps: WidthBps = USUAL_WIDTH_BPS,
     clusters: Clusters = False,
     windows: Windows = False,
 ) -> None:
@@ -347,11 +369,14 @@ def map_model(
     from liqtruth.heatmap.errors import BadInput
 
     if old.series is not None:
-        if clusters or windows:
-            raise BadInput("--clusters and --windows are of one moment: leave them out, or --series")
-        named = model or "vintages"
-        say_moved("map model --series", f"map history --model {named}")
-        return map_history(coin, part, FilterOptions(), out, old.series, old.step, named, venue, at)
+        if clusters or windows or window != USUAL_WINDOW or width_bps != USUAL_WIDTH_BPS:
+            raise BadInput(
+                "--clusters, --windows, --window and --width-bps are of one moment: leave them or --series out"
+            )
+        say_moved("map model --series", "map history --model NAME")
+        with opened_store() as store:
+            found = modelled_history(store, coin, part, venue, model, old.series, old.step, at)
+        return export_series(found, out)
     with opened_store() as store:
         store = store.view()
         chosen = {

@@ -22,7 +22,8 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def model(run: Run, venue: str, *more: str, code: int = 0, name: str = "calibrated") -> str:
-    done = run("map", "model", "SOL", "--venue", venue, "--model", name, "--window", "3d", *more, code=code)
+    window = () if "--series" in more else ("--window", "3d")
+    done = run("map", "model", "SOL", "--venue", venue, "--model", name, *window, *more, code=code)
     return done.stderr if code else done.stdout
 
 
@@ -108,11 +109,13 @@ def test_a_filtered_series_names_its_filter_and_its_age(run: Run, data_dir: Path
     assert "days ago)" in shown.splitlines()[0]
 
 
-@pytest.mark.parametrize("of_one_moment", ["--clusters", "--windows"])
+@pytest.mark.parametrize(
+    "of_one_moment", [("--clusters",), ("--windows",), ("--window", "3d"), ("--width-bps", "20")]
+)
 def test_what_is_of_one_moment_is_refused_beside_a_series(
-    run: Run, data_dir: Path, of_one_moment: str
+    run: Run, data_dir: Path, of_one_moment: tuple[str, ...]
 ) -> None:
-    model(run, "okx", "--series", "1d", of_one_moment, name="tiers", code=2)
+    model(run, "okx", "--series", "1d", *of_one_moment, name="tiers", code=2)
     run("map", "exact", "SOL", "--series", "1d", "--clusters", code=2)
 
 
