@@ -24,8 +24,7 @@ class Answered(msgspec.Struct, frozen=True):
     def describe(self, host: str) -> str:
         """A line for people."""
         word = "answered" if self.answered else "did not answer"
-        why = f" ({self.reason})" if self.reason else ""
-        return f"{host} {word} {PUBLIC.method} on {self.at:%Y-%m-%d %H:%M} UTC{why}"
+        return f"{host} {word} {PUBLIC.method} on {self.at:%Y-%m-%d %H:%M} UTC"
 
 
 def remembered(store: Store) -> dict[str, Answered]:
