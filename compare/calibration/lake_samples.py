@@ -126,8 +126,7 @@ def gather(
     if not pairs:
         raise _none_left(coins, refused)
     weighed, weighing = reweighted([pairs[key] for key in sorted(pairs)])
-    stand_in = () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
-    return Gathered(weighed, refused, (*stand_in, *weighing))
+    return Gathered(weighed, refused, (*stood_in(aggregates), *weighing))
 
 
 def samples_of(task: SampleTask) -> list[Sample | Refused]:
@@ -180,21 +179,44 @@ def _stored_pair(store: Store, coin: str, moment: datetime, known: CoinKnown, wa
     assert isinstance(read_at, datetime)
     if moment - read_at >= wanted.step:
         raise NotRead(f"no position was read in the {hours(wanted.step)} before")
-    venue = venue_named(wanted.aggregates)
-    series = load_series(store, venue, coin, WINDOW, read_at)
-    if wanted.aggregates != VENUE:
-        series = standing_in(series, None if market is None else market.open_interest)
-    brackets = stored_brackets(store, venue_named(VENUE), coin, read_at)
-    return sample_of(
+    held = None if market is None else market.open_interest
+    return sample_beside(
+        store,
         coin,
-        series,
-        venue,
+        read_at,
         known_positions(positions),
+        held,
         wanted.prior,
-        brackets,
-        coordinates=wanted.coordinates,
-        limits=wanted.limits,
+        wanted.limits,
+        wanted.aggregates,
+        wanted.coordinates,
     )
+
+
+def sample_beside(
+    store: Store,
+    coin: str,
+    at: datetime,
+    positions: pl.DataFrame,
+    open_interest: float | None,
+    prior: LeverageModel,
+    limits: Limits,
+    aggregates: str,
+    coordinates: Sequence[Coordinate] = COORDINATES,
+) -> Sample:
+    """Positions of a moment beside the stored series of `aggregates`; those of another venue are scaled to the
+    `open_interest` (coins) of this one."""
+    venue = venue_named(aggregates)
+    series = load_series(store, venue, coin, WINDOW, at)
+    if aggregates != VENUE:
+        series = standing_in(series, open_interest)
+    brackets = stored_brackets(store, venue_named(VENUE), coin, at)
+    return sample_of(coin, series, venue, positions, prior, brackets, coordinates=coordinates, limits=limits)
+
+
+def stood_in(aggregates: str) -> Notes:
+    """That another venue's series stand in, where they do."""
+    return () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
 
 
 class Stored(NamedTuple):

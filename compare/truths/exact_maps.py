@@ -12,13 +12,10 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.calibration.lake_samples import WINDOW, Gathered, Refused, standing_in
-from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused, sample_of
+from liqtruth.compare.calibration.lake_samples import Gathered, Refused, sample_beside, stood_in
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused
 from liqtruth.compare.imported.read import read_map
-from liqtruth.estimator.model.brackets import stored_brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
-from liqtruth.estimator.series.series import load_series
-from liqtruth.estimator.venues.table import venue_named
+from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
@@ -89,24 +86,12 @@ def _sample(
 ) -> Sample:
     if truth.coin not in coins:
         raise SampleRefused(f"the map is of {truth.coin}, which was not asked for")
-    venue = venue_named(aggregates)
-    series = load_series(store, venue, truth.coin, WINDOW, truth.as_of)
-    if aggregates != VENUE:
-        usd = truth.coverage.open_interest_usd
-        series = standing_in(series, None if usd is None else usd / truth.mark_px)
-    brackets = stored_brackets(store, venue_named(VENUE), truth.coin, truth.as_of)
-    return sample_of(
-        truth.coin,
-        series,
-        venue,
-        positions_of_map(truth),
-        prior,
-        brackets,
-        coordinates=COORDINATES,
-        limits=limits,
+    usd = truth.coverage.open_interest_usd
+    held = None if usd is None else usd / truth.mark_px
+    return sample_beside(
+        store, truth.coin, truth.as_of, positions_of_map(truth), held, prior, limits, aggregates
     )
 
 
 def _notes(maps: int, aggregates: str) -> tuple[Note, ...]:
-    stand_in = () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
-    return (note("effective_of_bins", maps=maps), *stand_in)
+    return (note("effective_of_bins", maps=maps), *stood_in(aggregates))

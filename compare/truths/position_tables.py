@@ -13,20 +13,16 @@ from typing import Final
 import polars as pl
 
 from liqtruth.compare.calibration.lake_samples import (
-    WINDOW,
     Gathered,
     Refused,
     known_positions,
     reweighted,
-    standing_in,
+    sample_beside,
+    stood_in,
 )
-from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, sample_of
-from liqtruth.estimator.model.brackets import stored_brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES, LeverageModel
-from liqtruth.estimator.series.series import load_series
-from liqtruth.estimator.venues.table import venue_named
+from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample
+from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.notes import note
 from liqtruth.indexer.files.imports import prepared_table
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Reading, Scope
@@ -70,8 +66,7 @@ def samples_of_tables(
         last = f"; the last: {refused[-1].reason}" if refused else ""
         raise MissingData(f"no sample of {', '.join(coins)} is left of {len(files)} tables{last}")
     weighed, weighing = reweighted([kept[key] for key in sorted(kept)])
-    stand_in = () if aggregates == VENUE else (note("aggregates_stand_in", venue=aggregates),)
-    return Gathered(weighed, tuple(refused), (*stand_in, *weighing))
+    return Gathered(weighed, tuple(refused), (*stood_in(aggregates), *weighing))
 
 
 def _censuses(store: Store, file: Path) -> Iterator[tuple[Reading, pl.DataFrame]]:
@@ -101,19 +96,8 @@ def _sample(
 ) -> Sample:
     if positions.is_empty():
         raise MissingData(f"the table has no position of {coin}")
-    venue = venue_named(aggregates)
-    series = load_series(store, venue, coin, WINDOW, reading.as_of)
-    if aggregates != VENUE:
-        sides = positions.group_by(pl.col("szi") > 0).agg(pl.col("szi").sum().abs())["szi"]
-        series = standing_in(series, float(sides.max() or 0.0))  # type: ignore[arg-type]
-    brackets = stored_brackets(store, venue_named(VENUE), coin, reading.as_of)
-    return sample_of(
-        coin,
-        series,
-        venue,
-        known_positions(positions),
-        prior,
-        brackets,
-        coordinates=COORDINATES,
-        limits=limits,
+    szi = positions["szi"]
+    held = float(max(szi.filter(szi > 0).sum(), -szi.filter(szi < 0).sum()))
+    return sample_beside(
+        store, coin, reading.as_of, known_positions(positions), held, prior, limits, aggregates
     )

@@ -38,7 +38,7 @@ READ_AT = (200, 224, 248, 300)
 """Bars after which all positions are read."""
 
 
-def stored_series(store: Store, series: MarketSeries) -> None:
+def stored_series(store: Store, series: MarketSeries, venue: str = VENUE) -> None:
     bars = series.bars
     ends = [of_ms(int(ms)) for ms in series.end_ms]
     candles = pl.DataFrame(
@@ -57,7 +57,7 @@ def stored_series(store: Store, series: MarketSeries) -> None:
     result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
     open_interest = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
     for name, rows in (("candles", candles), ("open_interest", open_interest)):
-        store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
+        store.lake.merge_series(name, venue, COIN, rows, DATASETS[name].key, "synthetic: a test")
 
 
 def stored_reading(

@@ -168,6 +168,19 @@ class TestTablesOfPositions:
                 assert found.of(side).crowd == pytest.approx(known.of(side).crowd, abs=1e-9)
                 assert found.of(side).coverage == pytest.approx(known.of(side).coverage)
 
+    def test_series_of_another_venue_stand_in_scaled_to_the_larger_side(
+        self, tmp_path: Path, history: Path
+    ) -> None:
+        with Store.open(Settings(data_dir=tmp_path)) as store:
+            stored_series(store, MARKET, venue="okx")
+            found = gathered(store, listed([history]), [COIN], aggregates="okx")
+        assert [one.code for one in found.notes][:1] == ["aggregates_stand_in"]
+        assert len(found.pairs) == len(BARS)
+        for pair in found.pairs:
+            held = [pair.of(side).coverage for side in SIDES]
+            assert max(held) == pytest.approx(1.0)
+            assert min(held) <= 1.0
+
     def test_nothing_of_them_is_stored(self, read: Store, history: Path) -> None:
         before = stored_files(read)
         gathered(read, listed([history]), [COIN])
