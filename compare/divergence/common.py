@@ -5,6 +5,7 @@ A map that is set aside is scored as far as it covers itself, and cuts nothing o
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from liqtruth.compare.conclusion import (
     CROWD,
@@ -162,7 +163,7 @@ class Common:
     def _layer(self) -> LayerResult | None:
         return next((one for one in self.layers if one.layer == self.of_layer), None)
 
-    @property
+    @cached_property
     def known(self) -> bool:
         """Whether all of the layer was read, so that nothing can turn what is said of baselines."""
         return all(share == 0 for share in unread_shares(self.judged_by, self.range_pct))
@@ -186,7 +187,7 @@ class Common:
             self.grains if layer is None else layer.granularity,
             self.of_layer,
         )
-        told = rivals(self.speaking, self.baselines(), self.layers, found.off_pct) if self.known else ()
+        told = rivals(self.speaking, self.baselines, self.layers, found.off_pct) if self.known else ()
         found = replace(found, range_pct=self.range_pct, baselines=told)
         readings = [one for one in scored if one.aside == "reading"]
         return with_readings(found, readings, alone=not among), scored
@@ -231,6 +232,7 @@ class Common:
         found = iter(chances_of(self.judged_by, free, self.range_pct))
         return [next(found) if self.maps.bars[at] is None else None for at in places]
 
+    @cached_property
     def baselines(self) -> tuple[BaselineResult, ...]:
         among = [self.maps.models[at] for at in self.maps.ranked]
         scores = scored_baselines(self.truth, among, self.maps.baselines, self.range_pct)

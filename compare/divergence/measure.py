@@ -73,7 +73,6 @@ def measured(
     common = Common.of(maps, tolerance_pct)
     conclusion, scored = common.concluded()
     results = common.judged(scored)
-    free = common.baselines()
     found = Divergence(
         schema=SCHEMA,
         coin=truth.coin,
@@ -104,7 +103,7 @@ def measured(
         ),
         layers=tuple(common.as_told(layer, scored) for layer in common.layers),
         conclusion=conclusion,
-        baselines=free,
+        baselines=common.baselines,
         asked_pct=within_pct,
         ranges=maps.ranges,
         ranking=ranking_of(scored) if common.speaking or conclusion.readings else (),

@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Final
 
-import msgspec
 from msgspec.structs import asdict
 
 from liqtruth.compare.errors import TooLate
@@ -31,6 +30,7 @@ from liqtruth.heatmap.notes import SYNTHETIC
 from liqtruth.heatmap.text import age, utc_text
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.markets import VENUE
+from liqtruth.storage.database.records import Forecast
 from liqtruth.storage.store import Store
 
 OLDEST: Final = timedelta(minutes=10)
@@ -40,20 +40,9 @@ LONGEST: Final = timedelta(days=7)
 SHORTEST: Final = timedelta(minutes=5)
 
 
-class StoredForecast(msgspec.Struct, frozen=True):
+class StoredForecast(Forecast, frozen=True, kw_only=True):
     """A forecast in the ledger; `new` is false where the same moment was forecast before."""
 
-    hash: str
-    venue: str
-    coin: str
-    model: str
-    weights: str
-    model_hash: str
-    as_of: datetime
-    made_at: datetime
-    horizon_s: int
-    replayed: bool
-    synthetic: bool
     new: bool
 
     def describe(self) -> Iterator[str]:

@@ -22,7 +22,7 @@ from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
 from liqtruth.heatmap.errors import ROWS, LeftOut, one_line
 from liqtruth.heatmap.text import of_ms
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.net.long_runs import Waits, beat, stay_connected
+from liqtruth.storage.net.long_runs import Waits, beat, stay_connected, together
 
 HEARTBEAT_S: Final = 20.0
 FLUSH_S: Final = 5.0
@@ -92,15 +92,7 @@ class Listener:
             work = [self._hear(connection), self._flushing()]
             if self.stream.ping is not None:
                 work.append(beat(connection, self.stream.ping, self.heartbeat_s))
-            tasks = [asyncio.create_task(one) for one in work]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-            for task in done:
-                task.result()
+            await together(work)
         except Exception:
             self.counts.drops += self._since_ms is not None
             raise

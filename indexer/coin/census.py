@@ -21,7 +21,6 @@ from liqtruth.heatmap.text import counted, percent, price, usd
 from liqtruth.indexer.coin.agreement import Agreement, compared
 from liqtruth.indexer.coin.solved import HELD, KINDS, intervals_of, positions_of, still_as_read, with_memory
 from liqtruth.indexer.evm.batches import BatchReader
-from liqtruth.indexer.evm.client import EvmClient, evm_budget
 from liqtruth.indexer.evm.holdings import Part, Perp, check_listing, read_holders
 from liqtruth.indexer.evm.sizing import EvmEndpoint, SizesRefused, numbers_of
 from liqtruth.indexer.frames import POSITIONS, conform, empty
@@ -209,9 +208,7 @@ async def read_coin(
     dex = coin.partition(":")[0] if ":" in coin else MAIN
     answers, _ = await read_dexes(info, [dex])
     numbers = await numbers_of(info, [dex])
-    budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
-    timeout_s = store.settings.request_timeout_s
-    async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
+    async with evm.client(store.settings.data_dir, store.settings.request_timeout_s) as client:
         await client.check_current(now_s)
         listed = answers[dex].meta.universe
         perp = Perp.of(coin, numbers[dex], listed)
@@ -238,7 +235,7 @@ async def read_coin(
     ended = datetime.fromtimestamp(await exchange_time_s(info), UTC)
     read = _stored(store, census, not_asked, later, ended)
     report = _report(
-        read, census, asked, len(not_asked), reader, budget.requests, time.monotonic() - started_s
+        read, census, asked, len(not_asked), reader, client.budget.requests, time.monotonic() - started_s
     )
     return CoinRead(read.positions, report)
 

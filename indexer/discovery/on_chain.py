@@ -1,15 +1,12 @@
 """What HyperEVM says of who is there: whoever deposits from it, and which addresses have an account at all."""
 
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
 from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.discovery.sources import Found
 from liqtruth.indexer.evm.batches import BatchReader
-from liqtruth.indexer.evm.client import EvmClient, evm_budget
 from liqtruth.indexer.evm.deposits import MOST_BEHIND, Deposits, existing
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.storage.store import Store
@@ -19,20 +16,11 @@ LOOK_BACK: Final = MOST_BEHIND - 1
 """Blocks before the latest that one look takes in: about a quarter of an hour, sixty requests."""
 
 
-@asynccontextmanager
-async def asked(store: Store, evm: EvmEndpoint) -> AsyncIterator[EvmClient]:
-    """A client of the node within the budget of the data directory."""
-    budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
-    timeout_s = store.settings.request_timeout_s
-    async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
-        yield client
-
-
 async def deposits(store: Store, evm: EvmEndpoint, since: Deposits | None = None) -> Found:
     """Whoever deposited into HyperCore and has an account there: in the last `LOOK_BACK` blocks, or in those that
     `since` has not read yet."""
     started_s, since = time.monotonic(), since or Deposits(LOOK_BACK)
-    async with asked(store, evm) as client:
+    async with evm.client(store.settings.data_dir, store.settings.request_timeout_s) as client:
         met = await since.read(client)
         there = await existing(BatchReader(client), met.addresses)
         return Found(
@@ -52,7 +40,7 @@ async def with_accounts(store: Store, evm: EvmEndpoint | None, found: Found) -> 
         return found
     known = set(book(store)["address"])
     new = [address for address in found.addresses if address not in known]
-    async with asked(store, evm) as client:
+    async with evm.client(store.settings.data_dir, store.settings.request_timeout_s) as client:
         there = known.union(await existing(BatchReader(client), new))
         kept = tuple(address for address in found.addresses if address in there)
         absent = len(found.addresses) - len(kept)

@@ -21,7 +21,6 @@ from liqtruth.indexer.doctor import account_checks, evm_checks, info_checks, pro
 from liqtruth.indexer.doctor.claims import UNCHECKED, VERDICTS, Check, Door, Seen, Verdict
 from liqtruth.indexer.doctor.evidence import Evidence, collect
 from liqtruth.indexer.evm.batches import BatchReader
-from liqtruth.indexer.evm.client import EvmClient, evm_budget
 from liqtruth.indexer.evm.sizing import EvmEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
@@ -145,11 +144,8 @@ async def _evm(
 ) -> tuple[BatchReader | None, str]:
     if evm is None:
         return None, "no --evm-url"
-    budget = evm_budget(evm.requests_per_minute, evm.url, data_dir)
     try:
-        client = await stack.enter_async_context(
-            EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience or patience)
-        )
+        client = await stack.enter_async_context(evm.client(data_dir, timeout_s, patience))
     except LiqtruthError as error:
         return None, str(error)
     return BatchReader(client), ""

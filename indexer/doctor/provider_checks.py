@@ -15,12 +15,11 @@ from websockets.exceptions import InvalidStatus, WebSocketException
 from liqtruth.heatmap.errors import LeftOut, SourceUnreachable, one_line
 from liqtruth.indexer.doctor.claims import Check, Seen
 from liqtruth.indexer.doctor.evidence import Evidence
-from liqtruth.indexer.node.fill_streams import STREAMS, FillStream, StreamRefused, pushed
+from liqtruth.indexer.node.fill_streams import LARGEST_MESSAGE, STREAMS, FillStream, StreamRefused, pushed
 from liqtruth.storage.net.keys import without_key
 from liqtruth.storage.net.long_runs import Straight, within
 
 PATIENCE_S: Final = 15.0
-LARGEST_MESSAGE: Final = 16 * 2**20
 
 
 async def answered(stream: FillStream, evidence: Evidence) -> Seen:

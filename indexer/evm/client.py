@@ -30,6 +30,7 @@ from liqtruth.indexer.info.budget import (
     Patience,
     RequestRefused,
     TransientError,
+    check_status,
     check_whole,
     retry_after_s,
 )
@@ -194,12 +195,9 @@ class EvmClient:
         status = sent.status
         if status == TOO_MANY:
             raise self._limited(retry_after_s(sent.headers))
-        if status >= 500 or status == 408:
-            raise TransientError(f"HTTP {status}")
         if status == TOO_LARGE:
             raise CallRefused(f"{self.shown_url}: {method} was refused with HTTP {status}")
-        if status != 200:
-            raise RequestRefused(f"{self.shown_url}: {method} was refused with HTTP {status}")
+        check_status(status, f"{self.shown_url}: {method}")
 
     def _limited(self, wait_s: float | None) -> TransientError:
         """Nobody of this data directory asks for a while."""

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -74,6 +75,12 @@ class EvmEndpoint(NamedTuple):
     requests_per_minute: float | None = USUAL_REQUESTS_PER_MINUTE
     concurrency: int = 4
     patience: Patience | None = None
+
+    def client(self, data_dir: Path | None, timeout_s: float, patience: Patience | None = None) -> EvmClient:
+        """A client of the node, to be entered, within the budget of the data directory; `patience` where this has
+        none."""
+        budget = evm_budget(self.requests_per_minute, self.url, data_dir)
+        return EvmClient(self.url, budget, timeout_s, self.concurrency, self.patience or patience)
 
 
 @dataclass(frozen=True)
@@ -157,12 +164,10 @@ async def size(
     listed = list(dict.fromkeys(address.lower() for address in addresses))
     numbers = await numbers_of(info, dexes)
     now_s = await info.reported_time_s()
-    budget = evm_budget(evm.requests_per_minute, evm.url, store.settings.data_dir)
-    timeout_s = store.settings.request_timeout_s
     ordered = sorted(dexes, key=lambda dex: dex != MAIN)
     met = _met(store, ordered[1:]) if MAIN in dexes else {}
     frames, checked, asked = [empty(SIZES)], 0, 0
-    async with EvmClient(evm.url, budget, timeout_s, evm.concurrency, evm.patience) as client:
+    async with evm.client(store.settings.data_dir, store.settings.request_timeout_s) as client:
         await client.check_current(now_s)
         reader = BatchReader(client)
         for place, dex in enumerate(ordered):
@@ -195,8 +200,8 @@ async def size(
             notional_usd=float(sizes["notional_usd"].sum()),
             first_block=sizes["block"].min(),  # type: ignore[arg-type]
             last_block=sizes["block"].max(),  # type: ignore[arg-type]
-            requests=budget.requests,
-            too_many_requests=budget.refused,
+            requests=client.budget.requests,
+            too_many_requests=client.budget.refused,
             refused=reader.refused,
             behind=reader.behind,
             batch=reader.size,

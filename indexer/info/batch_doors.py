@@ -20,16 +20,16 @@ from liqtruth.indexer.info.budget import (
     Patience,
     RequestRefused,
     TransientError,
+    check_status,
     check_whole,
     retry_after_s,
 )
 from liqtruth.indexer.info.client import InfoClient
-from liqtruth.storage.net.keys import check_private, sound_key, without_key
+from liqtruth.storage.net.keys import KEY_PLACE, KEY_REFUSED, check_private, sound_key, without_key
 from liqtruth.storage.settings import PREFIX, Secret
 from liqtruth.storage.store import Store
 
 KEY_VARIABLE: Final = f"{PREFIX}BATCH_KEY"
-KEY_PLACE: Final = "{key}"
 USUAL_PER_MINUTE: Final = 60
 """Requests to a provider; plans differ, so this is below all that are documented."""
 WORTH_ASKING: Final = 200
@@ -121,12 +121,9 @@ class ProviderDoor:
             wait_s = retry_after_s(answer.headers) or self._patience.pause_s
             self._budget.hold(wait_s)
             raise TransientError("HTTP 429, too many requests: --batch-requests-per-minute", wait_s)
-        if answer.status >= 500 or answer.status == 408:
-            raise TransientError(f"HTTP {answer.status}")
-        if answer.status in (401, 403):
+        if answer.status in KEY_REFUSED:
             raise KeyRefused(f"{self.shown}: HTTP {answer.status}, the key is refused: {KEY_VARIABLE}")
-        if answer.status != 200:
-            raise RequestRefused(f"{self.shown}: {self.form.method} was refused with HTTP {answer.status}")
+        check_status(answer.status, f"{self.shown}: {self.form.method}")
         check_whole(answer.content)
         return answer.content
 

@@ -65,6 +65,15 @@ LONGEST_WAIT_S: Final = 30.0
 stamina.instrumentation.set_on_retry_hooks([])  # its default hook prints to stdout, where results go
 
 
+def check_status(status: int, what: str, stated: str = "") -> None:
+    """Raise for an answer that is none: `TransientError` where another try may be answered, else `RequestRefused` with
+    `what` was asked and what was `stated`. 429 is each door's own."""
+    if status >= 500 or status == 408:
+        raise TransientError(f"HTTP {status}")
+    if status != 200:
+        raise RequestRefused(f"{what} was refused with HTTP {status}{stated}")
+
+
 def weight_of(request_type: str, items: int = 0) -> int:
     """Weight of an info request whose answer holds `items`; undocumented requests count as 20."""
     if request_type in ASSUMED_PER_ITEM:

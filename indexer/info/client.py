@@ -29,6 +29,7 @@ from liqtruth.indexer.info.budget import (
     Patience,
     RequestRefused,
     TransientError,
+    check_status,
     check_whole,
     retry_after_s,
     too_many,
@@ -144,11 +145,9 @@ class InfoClient:
             )
             self.budget.hold(wait_s)
             raise TransientError(too_many(self.budget), wait_s)
-        if status >= 500 or status == 408:
-            raise TransientError(f"HTTP {status}")
         if status != 200:
             text = " ".join(answer.content[:120].decode(errors="replace").split())
-            raise RequestRefused(f"{self.shown_url}: {request_type} was refused with HTTP {status}: {text}")
+            check_status(status, f"{self.shown_url}: {request_type}", f": {text}")
 
     async def ask(self, decode: Callable[[bytes, str], T], request_type: str, **fields: Any) -> T:
         """The decoded answer; items of it that could not be read are in `left_out`."""

@@ -21,10 +21,10 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.text import expected_time, is_timely_ms
 from liqtruth.indexer.node.events import PERPETUAL, Address, Fill
 from liqtruth.storage.net.answers import socket_url
-from liqtruth.storage.net.keys import check_private, sound_key
+from liqtruth.storage.net.keys import KEY_PLACE, check_private, sound_key
 from liqtruth.storage.settings import PREFIX, Settings
 
-KEY_PLACE: Final = "{key}"
+LARGEST_MESSAGE: Final = 16 * 2**20
 PING: Final = '{"method":"ping"}'
 PONG: Final = '{"type":"pong"}'
 LISTS: Final = ("fills", "liquidations")

@@ -25,21 +25,19 @@ from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.node.events import Fill
-from liqtruth.indexer.node.fill_streams import FillStream, StreamRefused, pushed
+from liqtruth.indexer.node.fill_streams import LARGEST_MESSAGE, FillStream, StreamRefused, pushed
 from liqtruth.indexer.node.fills import COLUMNS, DATASET, KEY, ONE_FILL, Found, unnamed
 from liqtruth.indexer.node.public_fills import larger, liquidations_of
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.lake.listening import LISTENING, SPAN_KEY, SPANS
-from liqtruth.storage.net.keys import without_key
-from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, stopping
+from liqtruth.storage.net.keys import KEY_REFUSED, without_key
+from liqtruth.storage.net.long_runs import FAULTS, Waits, beat, stay_connected, stopping, together, unless
 from liqtruth.storage.store import Store
 
 FLUSH_S: Final = 10.0
 HEARTBEAT_S: Final = 20.0
-LARGEST_MESSAGE: Final = 16 * 2**20
 TOGETHER: Final = timedelta(minutes=5)
 """Fills of one liquidation come within seconds of each other."""
-REFUSED: Final = (401, 403)
 BRIEF: Final = Patience(attempts=2, total_s=5.0)
 
 log = structlog.get_logger("liqtruth.liquidations")
@@ -120,16 +118,11 @@ async def _listened(
         await info.reported_time_s()
         listener.report.source = source_of(listener.shown, info.headers.get("server", ""))
         on_ready(listener)
-        running = asyncio.create_task(listener.run())
-        ended = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, ended}, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
-        running.cancel()
-        (outcome,) = await asyncio.gather(running, return_exceptions=True)
-        await listener.flush()
-        listener.summarise()
-    if isinstance(outcome, Exception):
-        raise outcome
+        try:
+            await unless(stop, listener.run())
+        finally:
+            await listener.flush()
+            listener.summarise()
     return listener.report
 
 
@@ -178,15 +171,9 @@ class Listener:
         work = [self._hear(connection), self._flushing()]
         if self.stream.ping is not None:
             work.append(beat(connection, self.stream.ping, HEARTBEAT_S))
-        tasks = [asyncio.create_task(one) for one in work]
         try:
-            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
-            for task in done:
-                task.result()
+            await together(work)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             await self.flush()
             self._since = None
 
@@ -267,7 +254,7 @@ class Listener:
 
     def _note(self, error: Exception) -> None:
         """Faults of the network are worth another try; a refusal, and what is no fault of theirs, is raised."""
-        if isinstance(error, InvalidStatus) and error.response.status_code in REFUSED:
+        if isinstance(error, InvalidStatus) and error.response.status_code in KEY_REFUSED:
             status = error.response.status_code
             raise StreamRefused(
                 f"{self.shown}: HTTP {status}, the key is refused: {self.stream.variable}"

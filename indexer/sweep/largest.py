@@ -7,14 +7,14 @@ is not read.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import polars as pl
 
@@ -32,12 +32,14 @@ from liqtruth.indexer.info.batch_doors import BatchEndpoint
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, find_dexes, read_dexes
 from liqtruth.indexer.info.wire import DexAnswer
+from liqtruth.indexer.positions.accounts import AccountReading
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.largest_first import LargestFirst
 from liqtruth.indexer.sweep.ranking import Ranked, dexes_of_coins, largest_first, ranked_by_evm
 from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.net.long_runs import unless
 from liqtruth.storage.net.stops import Stop, on_signal
 from liqtruth.storage.store import Store
 
@@ -153,7 +155,7 @@ async def read_largest(
     try:
         with nullcontext(stop) if stop else on_signal() as asked, asked.calling(partial(end, "stopped")):
             finding = _found(store, sight, endpoint, files, within_s)
-            fresh, discovery = await _unless(sight.stop, finding) or (set[str](), None)
+            fresh, discovery = await unless(sight.stop, finding) or (set[str](), None)
             order = LargestFirst(_candidates(store, discovery, fresh), sizing=endpoint.evm is not None)
             ranking = asyncio.create_task(_ranked(store, discovery, endpoint, sight, order, within_s))
             if endpoint.evm is None:
@@ -210,6 +212,7 @@ async def _ranked(
         order.note("", positions.filter(waiting))
         sight.know(positions.filter(~waiting))
 
+    meanwhile = sight.kept = list[AccountReading]()
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     timeout_s = store.settings.request_timeout_s
     try:
@@ -224,26 +227,16 @@ async def _ranked(
                 size_within_s=SIZING_MAY * within_s,
                 stop=sight.stop,
                 on_part=note,
-                meanwhile=lambda: sight.readings,
+                meanwhile=lambda: meanwhile,
             )
         sight.know(found.priced)
         order.settle(found.addresses)
     except LiqtruthError as error:
         return Ranked([], problem=str(error))
     finally:
+        sight.kept = None
         order.settle(order.left)
     return found
-
-
-async def _unless(stop: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` gives; null, and it is ended, once `stop` is set."""
-    task, stopped = asyncio.create_task(work), asyncio.create_task(stop.wait())
-    try:
-        await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        return await task if task.done() else None
-    finally:
-        task.cancel()
-        stopped.cancel()
 
 
 async def _found(

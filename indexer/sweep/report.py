@@ -99,7 +99,7 @@ class Sight:
     def __post_init__(self) -> None:
         self._open_interest: dict[str, float | None] = {}
         self._sizes: dict[str, dict[str, float]] = {coin: {} for coin in self.coins}
-        self.readings: list[AccountReading] = []
+        self.kept: list[AccountReading] | None = None
 
     def begin(self, answers: Mapping[str, DexAnswer], known: pl.DataFrame | None = None) -> None:
         """The markets of the dexes, from which open interest is known, and positions that need not be read again
@@ -120,7 +120,8 @@ class Sight:
     def take(self, readings: Sequence[AccountReading]) -> None:
         """One account, in every dex that it was read in."""
         self.accounts += 1
-        self.readings += readings
+        if self.kept is not None:
+            self.kept += readings
         for reading in readings:
             for entry in reading.state.asset_positions:
                 if (sizes := self._sizes.get(entry.position.coin)) is not None:

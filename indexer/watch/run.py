@@ -37,7 +37,7 @@ from liqtruth.indexer.sweep.order_book import LARGEST, largest_coins, store_book
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.storage.lock import alone
 from liqtruth.storage.net.answers import shown_url
-from liqtruth.storage.net.long_runs import aside, stopping, unless, whole
+from liqtruth.storage.net.long_runs import aside, beside, stopping, unless, whole
 from liqtruth.storage.store import Store
 from liqtruth.storage.upkeep.compaction import EVERYTHING, compact
 from liqtruth.storage.upkeep.retention import Keep
@@ -148,7 +148,7 @@ async def _run(
                 async with (
                     _finding(watch, client, plan) as found,
                     _compacting(watch, plan),
-                    _reading_books(watch, client, plan),
+                    beside(_read_books_again_and_again(watch, client, plan)),
                 ):
                     await unless(stop, _at_most(found, FIRST_FIND_S))
                     if on_ready is not None:
@@ -182,25 +182,19 @@ async def _prepare(watch: Watch, client: InfoClient, plan: WatchPlan, seeds: Seq
 async def _finding(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIterator[asyncio.Event]:
     """Look for more to watch during the block; the event is set when the sources were asked once."""
     found = asyncio.Event()
-    finding = asyncio.create_task(_find_again_and_again(watch, client, plan, found))
-    try:
+    async with beside(_find_again_and_again(watch, client, plan, found)):
         yield found
-    finally:
-        finding.cancel()
-        await asyncio.gather(finding, return_exceptions=True)
 
 
 @asynccontextmanager
 async def _compacting(watch: Watch, plan: WatchPlan) -> AsyncIterator[None]:
     """Compact the store again and again during the block, in a thread, which ends with the archive that it is at."""
     over = threading.Event()
-    compacting = asyncio.create_task(_compact_again_and_again(watch, plan, over))
-    try:
-        yield
-    finally:
-        over.set()
-        compacting.cancel()
-        await asyncio.gather(compacting, return_exceptions=True)
+    async with beside(_compact_again_and_again(watch, plan, over)):
+        try:
+            yield
+        finally:
+            over.set()
 
 
 async def _compact_again_and_again(watch: Watch, plan: WatchPlan, over: threading.Event) -> None:
@@ -215,18 +209,8 @@ async def _compact_again_and_again(watch: Watch, plan: WatchPlan, over: threadin
         await asyncio.sleep(plan.compact_s)
 
 
-@asynccontextmanager
-async def _reading_books(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIterator[None]:
-    """Store the order books of the largest coins again and again during the block."""
-    reading = asyncio.create_task(_read_books_again_and_again(watch, client, plan))
-    try:
-        yield
-    finally:
-        reading.cancel()
-        await asyncio.gather(reading, return_exceptions=True)
-
-
 async def _read_books_again_and_again(watch: Watch, client: InfoClient, plan: WatchPlan) -> None:
+    """Store the order books of the largest coins."""
     await asyncio.sleep(min(plan.pace.first_book_s, plan.order_books_s))
     while plan.order_books:
         coins = largest_coins(watch.marks.markets, plan.order_books)

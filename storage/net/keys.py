@@ -10,6 +10,10 @@ from liqtruth.storage.net.answers import shown_url
 from liqtruth.storage.settings import Secret
 
 KEY: Final = re.compile(r"[\x21-\x7e]{4,512}")
+KEY_PLACE: Final = "{key}"
+"""In an address: where the key goes."""
+KEY_REFUSED: Final = (401, 403)
+"""What HTTP states where it is not taken."""
 STRUCK: Final = "[key]"
 HERE: Final = ("127.0.0.1", "localhost", "::1")
 
