@@ -13,9 +13,9 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 from typer.exceptions import TyperException
 
-from liqtruth.commands.grammar import App, Group
-from liqtruth.commands.refusals import refusal
-from liqtruth.commands.terminal import degrade_streams, mend_streams, say, say_error
+from liqtruth.commands.line.grammar import App, Group
+from liqtruth.commands.line.refusals import refusal
+from liqtruth.commands.line.terminal import degrade_streams, mend_streams, say, say_error
 
 UNUSABLE = (errno.ENAMETOOLONG, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP, errno.EINVAL)
 """Errors of the system for a path that cannot be right."""
@@ -137,7 +137,7 @@ def root(
 
         say(f"liqtruth {version('liqtruth')}")
         raise typer.Exit
-    from liqtruth.commands.options import GLOBALS
+    from liqtruth.commands.options.shared import GLOBALS
 
     GLOBALS.data_dir = data_dir
 

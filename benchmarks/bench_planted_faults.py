@@ -23,7 +23,7 @@ from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap, Origin
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.market.market import Market, MarketSpec, simulate

@@ -33,7 +33,7 @@ from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.estimator.model.model_in_use import bounds_of
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.bounds import MapBounds
-from liqtruth.heatmap.distribution import mass_within
+from liqtruth.heatmap.clusters.distribution import mass_within
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App
-from liqtruth.commands.options import At, Coins, Seed, opened_store
-from liqtruth.commands.output import progress, say_lines, tell, tell_rows
-from liqtruth.commands.sample_options import SampleOptions, Samples
-from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
-from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.output import progress, say_lines, tell, tell_rows
+from liqtruth.commands.line.targets import JsonOut, Outputs, PageOut, TableOut
+from liqtruth.commands.line.terminal import print_view, say
+from liqtruth.commands.options.samples import SampleOptions, Samples
+from liqtruth.commands.options.shared import At, Coins, Seed, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.storage.store import Store

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import Coins, Days, Range, length_option, opened_store
-from liqtruth.commands.output import deliver
-from liqtruth.commands.reading_options import (
+from liqtruth.commands.line.output import deliver
+from liqtruth.commands.line.targets import Outputs, PageOut, Target
+from liqtruth.commands.line.terminal import print_view, say, text_console
+from liqtruth.commands.line.values import parse_url, split_names
+from liqtruth.commands.options.maps import MapFiles, Picture
+from liqtruth.commands.options.reading import (
     AddressFiles,
     Batch,
     BatchOptions,
@@ -24,9 +26,7 @@ from liqtruth.commands.reading_options import (
     ExchangeOptions,
     StatsUrl,
 )
-from liqtruth.commands.targets import Outputs, PageOut, Target
-from liqtruth.commands.terminal import print_view, say, text_console
-from liqtruth.commands.values import parse_url, split_names
+from liqtruth.commands.options.shared import Coins, Days, Range, length_option, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, CheckPlan
@@ -234,7 +234,7 @@ def watched() -> "Iterator[Watching]":
 
 def series_line(report: "FetchReport") -> str:
     """What came of one market; why something did not is stated once, at the end."""
-    from liqtruth.heatmap.text import counted
+    from liqtruth.heatmap.words.text import counted
 
     came = ", ".join(f"{series.dataset} {series.new_rows:,}" for series in report.series)
     wrong = f"; {counted(len(report.failed), 'failure')}" if report.failed else ""
@@ -243,7 +243,7 @@ def series_line(report: "FetchReport") -> str:
 
 def seen(sight: "Sight") -> str:
     """How far the reading is: an unseen rest of 20 % can change any share of its side by 20 points at most."""
-    from liqtruth.heatmap.text import counted
+    from liqtruth.heatmap.words.text import counted
 
     parts = []
     for coin in sight.coins:

@@ -4,10 +4,10 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import At, Coin, Range, Window, Windows, opened_store
-from liqtruth.commands.output import export_divergence
-from liqtruth.commands.targets import DivergenceOut
+from liqtruth.commands.line.output import export_divergence
+from liqtruth.commands.line.targets import DivergenceOut
+from liqtruth.commands.options.maps import MapFiles, Picture
+from liqtruth.commands.options.shared import At, Coin, Range, Window, Windows, opened_store
 
 
 def compare(

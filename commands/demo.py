@@ -10,11 +10,11 @@ import typer
 
 from liqtruth.commands.calibrate import fit_and_save
 from liqtruth.commands.check import answer, watched
-from liqtruth.commands.output import progress, say_lines
+from liqtruth.commands.line.output import progress, say_lines
+from liqtruth.commands.line.targets import Outputs, Target
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import parse_coin
 from liqtruth.commands.sandbox import simulated
-from liqtruth.commands.targets import Outputs, Target
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_coin
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import CheckPlan

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import settings
-from liqtruth.commands.output import progress, say_lines, tell
-from liqtruth.commands.reading_options import Evm, Exchange
-from liqtruth.commands.targets import JsonOut
-from liqtruth.commands.terminal import print_view, say
+from liqtruth.commands.line.output import progress, say_lines, tell
+from liqtruth.commands.line.targets import JsonOut
+from liqtruth.commands.line.terminal import print_view, say
+from liqtruth.commands.options.reading import Evm, Exchange
+from liqtruth.commands.options.shared import settings
 
 TABLE_WIDTH = 160
 

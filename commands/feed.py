@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App
-from liqtruth.commands.options import Coin, Columns, Days, length_option, opened_store
-from liqtruth.commands.output import deliver, json_of, say_lines, show, show_summaries, tell, tell_rows
-from liqtruth.commands.reading_options import BaseUrl, Log
-from liqtruth.commands.targets import JsonOut, TableOut
-from liqtruth.commands.terminal import print_view, say, say_error, text_console
-from liqtruth.commands.values import parse_coin, parse_coins, split_names
+from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.output import deliver, json_of, say_lines, show, show_summaries, tell, tell_rows
+from liqtruth.commands.line.targets import JsonOut, TableOut
+from liqtruth.commands.line.terminal import print_view, say, say_error, text_console
+from liqtruth.commands.line.values import parse_coin, parse_coins, split_names
+from liqtruth.commands.options.reading import BaseUrl, Log
+from liqtruth.commands.options.shared import Coin, Columns, Days, length_option, opened_store
 from liqtruth.heatmap.writing import harmless
 
 if TYPE_CHECKING:

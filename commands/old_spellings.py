@@ -6,12 +6,12 @@ from typing import Annotated, Any
 import typer
 
 from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.map import say_moved
-from liqtruth.commands.sample_options import Samples
-from liqtruth.commands.targets import PageOut
+from liqtruth.commands.line.targets import PageOut
+from liqtruth.commands.line.values import parse_coin
+from liqtruth.commands.map.drawn import say_moved
+from liqtruth.commands.options.samples import Samples
 from liqtruth.commands.transfer import transfer
 from liqtruth.commands.validate import Splits, validate_open_final, validate_run, validate_show
-from liqtruth.commands.values import parse_coin
 
 MaybeCoins = Annotated[list[str] | None, typer.Argument(parser=parse_coin, metavar="COIN")]
 

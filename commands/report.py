@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import At, Coins, Days, Range, opened_store
-from liqtruth.commands.output import json_of, write_text
-from liqtruth.commands.targets import STDOUT
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import refusing, split_names
+from liqtruth.commands.line.output import json_of, write_text
+from liqtruth.commands.line.targets import STDOUT
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import refusing, split_names
+from liqtruth.commands.options.maps import MapFiles, Picture
+from liqtruth.commands.options.shared import At, Coins, Days, Range, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.reports.run import Made
@@ -99,7 +99,7 @@ def report(
     from liqtruth.compare.reports.run import write_reports
     from liqtruth.compare.reports.summary import summary_of
     from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
-    from liqtruth.heatmap.text import counted
+    from liqtruth.heatmap.words.text import counted
 
     plan = CheckPlan(
         coins=tuple(dict.fromkeys(coins)),

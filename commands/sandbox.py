@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from liqtruth.commands.grammar import App
-from liqtruth.commands.output import progress
-from liqtruth.commands.terminal import say
+from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.output import progress
+from liqtruth.commands.line.terminal import say
 
 HOST: Final = "127.0.0.1"
 DEFAULT_VENUES: Final = "binance,bybit,okx"

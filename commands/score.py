@@ -7,8 +7,12 @@ from typing import Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App
-from liqtruth.commands.options import (
+from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.output import progress, say_lines, show, tell, tell_rows
+from liqtruth.commands.line.targets import JsonOut, Outputs, PageOut, TableOut
+from liqtruth.commands.line.terminal import print_view
+from liqtruth.commands.line.values import parse_share
+from liqtruth.commands.options.shared import (
     At,
     Coin,
     End,
@@ -20,10 +24,6 @@ from liqtruth.commands.options import (
     opened_store,
     time_option,
 )
-from liqtruth.commands.output import progress, say_lines, show, tell, tell_rows
-from liqtruth.commands.targets import JsonOut, Outputs, PageOut, TableOut
-from liqtruth.commands.terminal import print_view
-from liqtruth.commands.values import parse_share
 
 TABLE_WIDTH = 140
 """Columns that the tables need."""

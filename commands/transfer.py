@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
-from liqtruth.commands.output import progress, tell
-from liqtruth.commands.targets import PageOut
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_share
+from liqtruth.commands.line.output import progress, tell
+from liqtruth.commands.line.targets import PageOut
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import parse_share
+from liqtruth.commands.options.shared import Coins, End, Seed, Start, length_option, opened_store
 
 
 def transfer(

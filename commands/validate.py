@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.options import Coins, Seed, opened_store, time_option
-from liqtruth.commands.output import progress, say_lines, tell
-from liqtruth.commands.sample_options import SampleOptions, Samples
-from liqtruth.commands.targets import Outputs, PageOut
-from liqtruth.commands.terminal import print_view, say
-from liqtruth.commands.values import parse_coin
+from liqtruth.commands.line.grammar import App, Options
+from liqtruth.commands.line.output import progress, say_lines, tell
+from liqtruth.commands.line.targets import Outputs, PageOut
+from liqtruth.commands.line.terminal import print_view, say
+from liqtruth.commands.line.values import parse_coin
+from liqtruth.commands.options.samples import SampleOptions, Samples
+from liqtruth.commands.options.shared import Coins, Seed, opened_store, time_option
 
 if TYPE_CHECKING:
     from liqtruth.compare.calibration.lake_samples import Gathered

@@ -26,8 +26,8 @@ from liqtruth.estimator.model.maps import default_model
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
-from liqtruth.heatmap.text import counted, format_duration
+from liqtruth.heatmap.words.notes import note
+from liqtruth.heatmap.words.text import counted, format_duration
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.storage.net.stops import Stop
 from liqtruth.storage.store import Store

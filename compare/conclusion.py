@@ -23,8 +23,8 @@ from liqtruth.compare.statistics.scores import (
 )
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.heatmap.heatmap import Training
-from liqtruth.heatmap.notes import note
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.words.notes import note
+from liqtruth.heatmap.words.text import percent
 
 RAW: Final = "raw"
 CROWD: Final = "crowd"

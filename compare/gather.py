@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from liqtruth.compare.check import CheckPlan
 from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetching
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.words.notes import any_synthetic
 from liqtruth.indexer.discovery.find import Discovery
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient

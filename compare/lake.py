@@ -18,7 +18,7 @@ from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import format_duration, moment_of, parse_duration
+from liqtruth.heatmap.words.text import format_duration, moment_of, parse_duration
 from liqtruth.indexer.maps.drilldown import positions_between
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import exact_history

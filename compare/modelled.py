@@ -13,8 +13,8 @@ from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_name
 from liqtruth.estimator.model.maps import TOGETHER, named_model
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
 from liqtruth.estimator.model.node_shares import VINTAGES
-from liqtruth.heatmap.cluster_facts import MapFacts, cluster_facts
-from liqtruth.heatmap.distribution import Cluster, find_clusters
+from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters
+from liqtruth.heatmap.clusters.facts import MapFacts, cluster_facts
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.storage.store import Store

@@ -8,7 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import parse_duration
+from liqtruth.heatmap.words.text import parse_duration
 
 NAMED: Final = {"fresh": "<24h", "stale": ">24h"}
 OFFERED: Final = ("<4h", "4-24h", "1-7d", ">7d", *NAMED, "any other such as <90m, 4h-2d or >36h")

@@ -13,8 +13,8 @@ import numpy as np
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES, TwoSided
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import percent, usd
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import percent, usd
 
 SHOWN_PCT: Final = (2.0, 5.0, 10.0)
 """Moves of the mark for which bounds are shown, percent."""

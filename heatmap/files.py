@@ -17,13 +17,13 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.bounds import MapBounds
-from liqtruth.heatmap.cluster_facts import MapFacts
-from liqtruth.heatmap.distribution import MapProfile
+from liqtruth.heatmap.clusters.distribution import MapProfile
+from liqtruth.heatmap.clusters.facts import MapFacts
 from liqtruth.heatmap.errors import LiqtruthError, MapFileError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Origin, Source, Training
 from liqtruth.heatmap.levels import BELOW, BREAKDOWN, Sides
-from liqtruth.heatmap.notes import SYNTHETIC, Notes, WrittenNote, reader, texts, written
+from liqtruth.heatmap.words.notes import SYNTHETIC, Notes, WrittenNote, reader, texts, written
 from liqtruth.heatmap.writing import META, facts_of, write_atomically, write_with_facts
 
 SCHEMA: Final = "liqtruth.heatmap/1"

@@ -24,7 +24,7 @@ from liqtruth.heatmap.levels import (
     bin_sums,
     check_levels,
 )
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes
+from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

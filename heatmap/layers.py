@@ -19,7 +19,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import SIDES, Sides
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 
 LARGEST_SHARE: Final = 0.003
 """Share of open interest that one position has at most in the crowd."""

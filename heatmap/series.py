@@ -16,8 +16,8 @@ from liqtruth.heatmap.filtering import filtered_by
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source
 from liqtruth.heatmap.levels import SIDE, Sides
-from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
-from liqtruth.heatmap.text import age, percent
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
+from liqtruth.heatmap.words.text import age, percent
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import delete, func, literal, or_, update
 from sqlmodel import Session, col, select
 
-from liqtruth.heatmap.text import AHEAD, EARLIEST, ago, counted, is_timely
+from liqtruth.heatmap.words.text import AHEAD, EARLIEST, ago, counted, is_timely
 from liqtruth.storage.database import records
 from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.tables import Account, Market, Partition, Reading, Universe

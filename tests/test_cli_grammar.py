@@ -11,7 +11,7 @@ import typer
 from typer.main import get_command
 
 from liqtruth.cli import app
-from liqtruth.commands.targets import OutputOption, Target, modern
+from liqtruth.commands.line.targets import OutputOption, Target, modern
 from tests.conftest import ROOT, Run
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rich.console import Group
 from rich.table import Table
 
-from liqtruth.commands.terminal import DEGRADING, columns_for_bars, degrade_streams, plain, print_view
+from liqtruth.commands.line.terminal import DEGRADING, columns_for_bars, degrade_streams, plain, print_view
 from liqtruth.heatmap.errors import LiqtruthError, one_line
 from liqtruth.heatmap.writing import harmless
 from tests.conftest import ROOT, Run, called

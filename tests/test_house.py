@@ -165,8 +165,8 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     loaded = loaded_by("import liqtruth.cli; liqtruth.cli.app(['--help'], standalone_mode=False)")
     assert not loaded & {*HEAVY, "rich"}
     assert {name for name in loaded if name.startswith("liqtruth.")} == {
-        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.grammar", "liqtruth.commands.plain_values",
-        "liqtruth.commands.refusals", "liqtruth.commands.terminal",
+        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.line.grammar", "liqtruth.commands.line.plain_values",
+        "liqtruth.commands.line.refusals", "liqtruth.commands.line.terminal",
     }  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from liqtruth.commands.output import ROWS_AT_ONCE, export_frame, pieces_of
-from liqtruth.commands.targets import Outputs, Target
+from liqtruth.commands.line.output import ROWS_AT_ONCE, export_frame, pieces_of
+from liqtruth.commands.line.targets import Outputs, Target
 from liqtruth.heatmap.writing import harmless
 
 LENGTHS = (0, 1, ROWS_AT_ONCE - 1, ROWS_AT_ONCE, ROWS_AT_ONCE + 1, 3 * ROWS_AT_ONCE)

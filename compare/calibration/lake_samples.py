@@ -26,8 +26,8 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import hours
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import hours
 from liqtruth.indexer.maps.exact import MOST_MOMENTS, STALE_AGE_S
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE

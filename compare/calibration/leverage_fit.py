@@ -34,7 +34,7 @@ from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC, Notes, texts
+from liqtruth.heatmap.words.notes import SYNTHETIC, Notes, texts
 from liqtruth.indexer.positions.markets import VENUE
 
 FITTING: Final = 0.3

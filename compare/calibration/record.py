@@ -26,7 +26,7 @@ from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.levels import TwoSided
-from liqtruth.heatmap.notes import Notes, as_text, of_codes, reader
+from liqtruth.heatmap.words.notes import Notes, as_text, of_codes, reader
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.leverage_fit/2"

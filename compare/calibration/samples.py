@@ -37,7 +37,7 @@ from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES, TwoSided
-from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.words.notes import any_synthetic
 
 SMOOTHING: Final = 0.004
 """Standard deviation, in log price, of the Gaussian that both columns and targets are smoothed with."""

@@ -16,7 +16,7 @@ from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, levera
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import of_codes, texts
+from liqtruth.heatmap.words.notes import of_codes, texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -27,7 +27,7 @@ from liqtruth.estimator.model.leverage_model import (
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC, note, of_codes, texts
+from liqtruth.heatmap.words.notes import SYNTHETIC, note, of_codes, texts
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.positions.markets import VENUE
 

@@ -23,7 +23,7 @@ from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, levera
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.layers import Cut
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.words.notes import Note, Notes, note
 from liqtruth.indexer.maps.exact import PlacedLevels, levels_of
 from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.indexer.positions.markets import stored_tables

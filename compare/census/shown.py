@@ -15,8 +15,8 @@ from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import of_codes, texts, without_codes
-from liqtruth.heatmap.text import counted, percent, stamp, usd
+from liqtruth.heatmap.words.notes import of_codes, texts, without_codes
+from liqtruth.heatmap.words.text import counted, percent, stamp, usd
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

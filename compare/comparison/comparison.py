@@ -17,7 +17,7 @@ from liqtruth.compare.imported.overlap import told_apart
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

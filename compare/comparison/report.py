@@ -23,8 +23,8 @@ from liqtruth.compare.divergence.matching import recall_sentence
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.cluster_facts import surroundings_line
-from liqtruth.heatmap.distribution import profile_of
+from liqtruth.heatmap.clusters.distribution import profile_of
+from liqtruth.heatmap.clusters.facts import surroundings_line
 from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.figure import wrapped
 from liqtruth.heatmap.drawing.mirror import mirror
@@ -34,8 +34,8 @@ from liqtruth.heatmap.drawing.view import coverage_line, remainder_line
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LARGEST_SHARE
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, Note, texts
-from liqtruth.heatmap.text import age, percent, price, usd, venue_words
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, Note, texts
+from liqtruth.heatmap.words.text import age, percent, price, usd, venue_words
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

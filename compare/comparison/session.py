@@ -19,8 +19,8 @@ from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note, of_codes
-from liqtruth.heatmap.text import price
+from liqtruth.heatmap.words.notes import Notes, note, of_codes
+from liqtruth.heatmap.words.text import price
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store

@@ -27,9 +27,9 @@ from liqtruth.compare.divergence.divergence import (
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
-from liqtruth.heatmap.cluster_facts import surroundings_line
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts
-from liqtruth.heatmap.text import SIDE_STYLES, STYLES, as_of, grade, percent, price, usd, venue_words
+from liqtruth.heatmap.clusters.facts import surroundings_line
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts
+from liqtruth.heatmap.words.text import SIDE_STYLES, STYLES, as_of, grade, percent, price, usd, venue_words
 
 SKILL_STYLES: Final = {"better": "bold", "no better": "", "worse": "italic"}
 MODELS_ABREAST: Final = 2

@@ -13,8 +13,8 @@ import numpy as np
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.cluster_facts import AtrClass, is_stacked
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
+from liqtruth.heatmap.clusters.facts import AtrClass, is_stacked
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 

@@ -17,7 +17,7 @@ from liqtruth.compare.statistics.scores import Scores, score, skill
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 
 MODEL: Final = "distance-only"
 LABEL: Final = "knows only the mark"

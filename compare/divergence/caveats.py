@@ -8,10 +8,10 @@ from liqtruth.compare.divergence.divergence import RangeScore
 from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
-from liqtruth.heatmap.distribution import nearest_mass_pct
+from liqtruth.heatmap.clusters.distribution import nearest_mass_pct
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes, without_codes
 
 NEAR_PCT: Final = 10.0
 FULL_COVERAGE: Final = 0.95

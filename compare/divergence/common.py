@@ -46,10 +46,10 @@ from liqtruth.compare.statistics.scores import (
     widest_gaps,
 )
 from liqtruth.compare.statistics.unread import turned_at, unread_shares
-from liqtruth.heatmap.distribution import nearest_mass_pct
+from liqtruth.heatmap.clusters.distribution import nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
 
 
 @dataclass(frozen=True)

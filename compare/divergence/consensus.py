@@ -12,7 +12,8 @@ from liqtruth.compare.divergence.assignment import Zone
 from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
-from liqtruth.heatmap.cluster_facts import (
+from liqtruth.heatmap.clusters.distribution import Cluster
+from liqtruth.heatmap.clusters.facts import (
     AtrClass,
     LeverageShare,
     RestingDepth,
@@ -28,10 +29,9 @@ from liqtruth.heatmap.cluster_facts import (
     windows_with,
     without_depth,
 )
-from liqtruth.heatmap.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
-from liqtruth.heatmap.notes import Note, Notes
-from liqtruth.heatmap.text import SIDE_STYLES, percent, price, usd
+from liqtruth.heatmap.words.notes import Note, Notes
+from liqtruth.heatmap.words.text import SIDE_STYLES, percent, price, usd
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -32,7 +32,7 @@ from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.words.notes import Note, Notes, note
 
 SAME_SHIFT: Final = 0.25
 """A map is centred where a price is whose distance from the mark is its shift up to this part of it."""

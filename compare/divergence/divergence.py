@@ -25,11 +25,11 @@ from liqtruth.compare.statistics.scores import (
     Scores,
     gap_sentence,
 )
-from liqtruth.heatmap.cluster_facts import Surroundings
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
+from liqtruth.heatmap.clusters.facts import Surroundings
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import Note, Notes, as_text, texts, written
+from liqtruth.heatmap.words.notes import Note, Notes, as_text, texts, written
 
 SCHEMA: Final = "liqtruth.divergence/1"
 SAME_RANGE_PCT: Final = 0.05

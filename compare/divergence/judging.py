@@ -21,9 +21,9 @@ from liqtruth.compare.divergence.matching import clusters_of, match_clusters, re
 from liqtruth.compare.imported.overlap import common_reach, cut
 from liqtruth.compare.statistics.scores import ALIKE, chances_of, score, skill, unranked
 from liqtruth.compare.statistics.unread import turned_at
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
-from liqtruth.heatmap.notes import Notes, note, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes, note, of_codes, without_codes
 
 CLUSTERS_KEPT: Final = 10
 LAYER_NOTES: Final = frozenset({"only_crowd", "only_whales"})

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import numpy as np
 
 from liqtruth.compare.statistics.distances import RANGE_PCT, once_per_map
-from liqtruth.heatmap.distribution import Cluster, find_clusters, largest, nearest
+from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters, largest, nearest
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 

@@ -29,7 +29,7 @@ from liqtruth.compare.statistics.effective_sample_size import mean_floor_pct
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note
+from liqtruth.heatmap.words.notes import Note
 
 
 class Given(TypedDict, total=False):

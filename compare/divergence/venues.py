@@ -20,11 +20,11 @@ import polars as pl
 from liqtruth.compare.divergence.consensus import venues_of_map
 from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.estimator.model.maps import TOGETHER
-from liqtruth.heatmap.cluster_facts import LEVERAGE
+from liqtruth.heatmap.clusters.facts import LEVERAGE
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Notes, note, of_codes
+from liqtruth.heatmap.words.notes import Notes, note, of_codes
 
 ALL: Final = "all"
 """The venue of a vendor's map that does not name those it adds up."""

@@ -25,7 +25,7 @@ from liqtruth.compare.imported.levels import Levels, buckets
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 
 VENDOR: Final = "coinank"
 TIER: Final = re.compile(r"x(\d{1,4}(?:\.\d+)?)")

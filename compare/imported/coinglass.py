@@ -28,7 +28,7 @@ from liqtruth.compare.imported.levels import Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, listed
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from liqtruth.storage.files.coin_names import folded
 
 VENDOR: Final = "coinglass"

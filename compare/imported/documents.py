@@ -18,7 +18,7 @@ import numpy as np
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.text import EARLIEST, expected_time, is_timely
+from liqtruth.heatmap.words.text import EARLIEST, expected_time, is_timely
 from liqtruth.storage.files.json_keys import repeated_key
 
 MOST_BYTES: Final = 64 * 2**20

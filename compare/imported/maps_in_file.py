@@ -13,7 +13,7 @@ from liqtruth.compare.imported.levels import Levels
 from liqtruth.compare.imported.totals import too_small, totals_among
 from liqtruth.compare.imported.vendor_map import WHOLE, Columns, VendorMap
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 
 SHOWN: Final = 8
 """So many names an error or a note spells out."""

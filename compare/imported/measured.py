@@ -26,7 +26,7 @@ from liqtruth.compare.imported.vendor_map import VendorMap
 from liqtruth.compare.imported.vendors import HYPERLIQUID, Body, rows_of, sides_of, text_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 
 MOST_POSITIONS: Final = 10_000_000
 """In one level; no exchange has so many."""

@@ -19,8 +19,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import BELOW, SIDES, Sides
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import price
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import price
 
 IMPORTED: Final = "imported"
 APART: Final = frozenset({"moments_apart", "marks_apart"})

@@ -19,7 +19,7 @@ from liqtruth.heatmap import files
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import expected_time, is_timely, moment_of
+from liqtruth.heatmap.words.text import expected_time, is_timely, moment_of
 from liqtruth.storage.files.content import read_content
 from liqtruth.storage.files.tabular import parse_columns
 

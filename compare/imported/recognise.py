@@ -15,8 +15,8 @@ from liqtruth.compare.imported.documents import Answer, check_name, decoded, ope
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.tables.columns import names_any
 from liqtruth.compare.imported.tables.table import read_table
-from liqtruth.heatmap.notes import note
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.notes import note
+from liqtruth.heatmap.words.text import counted
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.content import PARQUET
 from liqtruth.storage.files.json_rows import begins_with_row

@@ -20,9 +20,9 @@ from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap, Origin
 from liqtruth.heatmap.levels import SIDES, Sides
-from liqtruth.heatmap.notes import Note, Notes, note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import expected_time, is_timely
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.storage.files.coin_names import folded
 
 MOST_CONTRADICTED: Final = 0.1

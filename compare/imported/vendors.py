@@ -26,7 +26,7 @@ from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.totals import SUM_FITS
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 
 if TYPE_CHECKING:
     from liqtruth.estimator.model.leverage_model import LeverageModel

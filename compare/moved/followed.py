@@ -17,8 +17,8 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.moved.moved import Amount, Flows, MovedCluster, largest_first, moved_cluster
-from liqtruth.heatmap.cluster_facts import bins_of
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
+from liqtruth.heatmap.clusters.facts import bins_of
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.levels import SIDE, SIDES, bin_levels
 

@@ -16,11 +16,11 @@ from liqtruth.compare.observed.coverage import spans_observed
 from liqtruth.compare.observed.price_path import MarkPath, load_path
 from liqtruth.compare.scoring.visits.major_zones import reading_times
 from liqtruth.estimator.model.maps import TOGETHER
-from liqtruth.heatmap.distribution import find_clusters
+from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import utc_text
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.maps.exact import PlacedLevels, levels_of, map_of_positions
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions

@@ -11,8 +11,8 @@ from typing import Final, Literal
 
 import polars as pl
 
-from liqtruth.heatmap.distribution import Cluster
-from liqtruth.heatmap.notes import Notes
+from liqtruth.heatmap.clusters.distribution import Cluster
+from liqtruth.heatmap.words.notes import Notes
 
 SCHEMA: Final = "liqtruth.moved/1"
 Fate = Literal["born", "grew", "stayed", "shrank", "consumed", "closed", "moved", "faded"]

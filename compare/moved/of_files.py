@@ -17,8 +17,8 @@ from liqtruth.compare.moved.placed import follow_places
 from liqtruth.heatmap import files
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note, of_codes
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import Notes, note, of_codes
+from liqtruth.heatmap.words.text import utc_text
 from liqtruth.storage.store import Store
 
 ABOUT_AMOUNTS: Final = frozenset(

@@ -9,8 +9,8 @@ import numpy as np
 from liqtruth.compare.divergence.assignment import FARTHEST, assign_clusters
 from liqtruth.compare.moved.followed import Between
 from liqtruth.compare.moved.moved import Amount, Flows, MovedCluster, largest_first, moved_cluster
-from liqtruth.heatmap.cluster_facts import bins_of
-from liqtruth.heatmap.distribution import Cluster, find_clusters
+from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters
+from liqtruth.heatmap.clusters.facts import bins_of
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 

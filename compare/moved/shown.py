@@ -10,8 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from liqtruth.compare.moved.moved import FATES, FLOWS, Fate, Moved, MovedCluster, Taken
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, texts
-from liqtruth.heatmap.text import SIDE_STYLES, counted, price, usd, utc_text
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, texts
+from liqtruth.heatmap.words.text import SIDE_STYLES, counted, price, usd, utc_text
 
 SHOWN: Final = 15
 UNITS: Final = {

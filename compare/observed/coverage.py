@@ -17,7 +17,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import VENUES, Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.lake.listening import IN_PART, LISTENING, SPANS

@@ -17,8 +17,8 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import bar_ends, mark_extremes, pick_bars
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import Note, note
+from liqtruth.heatmap.words.text import utc_text
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -23,7 +23,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import TwoSided
-from liqtruth.heatmap.notes import Notes, any_synthetic
+from liqtruth.heatmap.words.notes import Notes, any_synthetic
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

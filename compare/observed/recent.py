@@ -11,8 +11,8 @@ from rich.table import Table
 
 from liqtruth.compare.observed.coverage import spans_observed
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.heatmap.notes import any_synthetic
-from liqtruth.heatmap.text import counted, price, usd
+from liqtruth.heatmap.words.notes import any_synthetic
+from liqtruth.heatmap.words.text import counted, price, usd
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.lake.listening import LISTENING, SPANS

@@ -18,10 +18,10 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import pick_bars
-from liqtruth.heatmap.cluster_facts import RestingDepth, Surroundings
+from liqtruth.heatmap.clusters.facts import RestingDepth, Surroundings
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.frames import BOOK_DATASET, BOOKS
 from liqtruth.storage.store import Store
 

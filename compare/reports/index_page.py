@@ -18,7 +18,7 @@ from liqtruth.compare.reports.content import Content
 from liqtruth.compare.reports.folder import SHOWN, Past, Reports, read_reports
 from liqtruth.heatmap.drawing.page import Section, Table, age_of, write_page
 from liqtruth.heatmap.drawing.theme import FAINT, MODELS, themed
-from liqtruth.heatmap.text import counted, percent, stamp
+from liqtruth.heatmap.words.text import counted, percent, stamp
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

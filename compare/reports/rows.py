@@ -13,8 +13,8 @@ import polars as pl
 
 from liqtruth.compare.divergence.assignment import Zone
 from liqtruth.compare.divergence.divergence import Divergence, ModelResult
-from liqtruth.heatmap.cluster_facts import Surroundings, in_atr
-from liqtruth.heatmap.notes import as_text
+from liqtruth.heatmap.clusters.facts import Surroundings, in_atr
+from liqtruth.heatmap.words.notes import as_text
 
 BANDS: Final = (
     "low_pct", "high_pct", "low_atr", "high_atr", "truth_usd", "truth_share", "model_share", "mark_only_share",

@@ -26,8 +26,8 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC
-from liqtruth.heatmap.text import age, utc_text
+from liqtruth.heatmap.words.notes import SYNTHETIC
+from liqtruth.heatmap.words.text import age, utc_text
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Forecast

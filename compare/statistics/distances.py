@@ -14,10 +14,10 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from numpy.typing import ArrayLike
 
-from liqtruth.heatmap.distribution import BANDS
+from liqtruth.heatmap.clusters.distribution import BANDS
+from liqtruth.heatmap.clusters.smoothing import gaussian
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.smoothing import gaussian
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -25,7 +25,7 @@ from liqtruth.compare.statistics.distances import (
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES, TwoSided
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.words.text import percent
 
 SAME_SKILL: Final = 0.05
 """Skills nearer to zero than this are called no better."""

@@ -23,7 +23,7 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES, TwoSided
-from liqtruth.heatmap.text import counted, of_ms
+from liqtruth.heatmap.words.text import counted, of_ms
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.store import Store
 

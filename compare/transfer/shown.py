@@ -16,8 +16,8 @@ from liqtruth.compare.transfer.transfer import Z80
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC, note
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.words.notes import SYNTHETIC, note
+from liqtruth.heatmap.words.text import usd
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

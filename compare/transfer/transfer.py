@@ -45,7 +45,7 @@ from liqtruth.estimator.model.leverage_model import (
 from liqtruth.heatmap.bounds import OTHER_POPULATION
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC
+from liqtruth.heatmap.words.notes import SYNTHETIC
 
 NEAR_PCT: Final = 10.0
 """The level of a corrected map is that of its mass within this distance."""

@@ -35,7 +35,7 @@ from liqtruth.estimator.model.leverage_model import CURVE_OFFSET, LeverageModel,
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note, texts
+from liqtruth.heatmap.words.notes import SYNTHETIC, Note, Notes, note, texts
 from liqtruth.indexer.positions.markets import VENUE
 
 COORDINATE: Final = "leverage"

@@ -19,7 +19,7 @@ from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 

@@ -17,7 +17,7 @@ from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.validation.validation import Findings, Plan, Window, saved
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.notes import Note, as_text, note, reader
+from liqtruth.heatmap.words.notes import Note, as_text, note, reader
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.storage.lock import alone
 

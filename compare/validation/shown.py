@@ -32,7 +32,7 @@ from liqtruth.compare.validation.verdicts import (
     split_line,
 )
 from liqtruth.estimator.model.leverage_model import LEVEL
-from liqtruth.heatmap.notes import SYNTHETIC
+from liqtruth.heatmap.words.notes import SYNTHETIC
 
 if TYPE_CHECKING:
     from rich.table import Table

@@ -32,7 +32,7 @@ from liqtruth.compare.validation.findings import LEAST_EFFECTIVE, SplitFindings,
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.notes import Notes, as_text, reader
+from liqtruth.heatmap.words.notes import Notes, as_text, reader
 from liqtruth.heatmap.writing import write_atomically
 
 SCHEMA: Final = "liqtruth.proof/1"

@@ -26,8 +26,8 @@ from liqtruth.compare.validation.validation import Findings
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, PERSISTENCE
 from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.bounds import SHOWN_PCT
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import counted, format_duration, percent
+from liqtruth.heatmap.words.notes import texts
+from liqtruth.heatmap.words.text import counted, format_duration, percent
 
 RIVALS: Final = (*BASELINES, CHANCE)
 ABOUT: Final = {

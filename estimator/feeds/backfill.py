@@ -20,7 +20,7 @@ from liqtruth.estimator.venues.spec import WINDOW, Contract, Feed
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.heatmap.errors import ROWS, LeftOut
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.text import hours, of_ms, utc_text
+from liqtruth.heatmap.words.text import hours, of_ms, utc_text
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.listening import LISTENING
 from liqtruth.storage.store import Store

@@ -14,7 +14,7 @@ import polars as pl
 
 from liqtruth.estimator.frames import CANDLES, OPEN_INTEREST
 from liqtruth.estimator.venues.bounds import MOST_OF_ONE, too_large
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Store
 

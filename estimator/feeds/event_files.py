@@ -20,7 +20,7 @@ from liqtruth.estimator.frames import conform
 from liqtruth.estimator.venues.parsing import liquidations_of
 from liqtruth.estimator.venues.spec import COINS, Contract, Venue
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import expected_time, is_timely
+from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName

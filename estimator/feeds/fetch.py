@@ -16,7 +16,7 @@ from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.spec import PERIODS, Venue
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import ROWS, BadInput, LiqtruthError, PartlyRead
-from liqtruth.heatmap.text import parse_duration
+from liqtruth.heatmap.words.text import parse_duration
 from liqtruth.storage.store import Store
 
 T = TypeVar("T")

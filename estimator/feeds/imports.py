@@ -42,7 +42,7 @@ from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import Venue
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import ROWS, LeftOut
-from liqtruth.heatmap.notes import source_of_file
+from liqtruth.heatmap.words.notes import source_of_file
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName, folded

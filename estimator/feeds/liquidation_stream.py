@@ -20,7 +20,7 @@ from liqtruth.estimator.venues.bounds import possible
 from liqtruth.estimator.venues.spec import Contract
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed
 from liqtruth.heatmap.errors import ROWS, LeftOut, one_line
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.storage.errors import NotWritten
 from liqtruth.storage.net.long_runs import Waits, beat, stay_connected, together
 

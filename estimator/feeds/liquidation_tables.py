@@ -18,7 +18,7 @@ from liqtruth.estimator.feeds.liquidations import LIQUIDATED_BY
 from liqtruth.estimator.feeds.named_markets import of_market
 from liqtruth.estimator.venues.parsing import liquidations_of
 from liqtruth.estimator.venues.spec import COINS, USD, Contract, Venue
-from liqtruth.heatmap.notes import source_of_file
+from liqtruth.heatmap.words.notes import source_of_file
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.cells import refuse_first
 from liqtruth.storage.files.coin_names import CoinName

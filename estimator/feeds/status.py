@@ -14,8 +14,8 @@ from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import LiqtruthError, PartlyRead
-from liqtruth.heatmap.notes import SYNTHETIC, any_synthetic, texts
-from liqtruth.heatmap.text import hours, utc_text
+from liqtruth.heatmap.words.notes import SYNTHETIC, any_synthetic, texts
+from liqtruth.heatmap.words.text import hours, utc_text
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Store
 

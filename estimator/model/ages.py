@@ -11,7 +11,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.ages import OFFERED, AgeRange, age_range, in_order
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.text import utc_text
 
 AGE_BANDS: Final = ("<4h", "4-24h", "1-7d", ">7d")
 MS: Final = timedelta(milliseconds=1)

@@ -22,7 +22,7 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES, BySide
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 
 TIERS: Final = "tiers"
 """The naive map, of `leverage.MODELS`."""

@@ -36,8 +36,8 @@ from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import SIDES, BySide, Sides, TwoSided
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import utc_text
 
 NULL_PARTS: Final = ("before_window", "swept", "unassigned", "unallowed")
 """Parts of a `Balance` that have no place on the map."""

@@ -21,7 +21,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES, TwoSided
-from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.words.notes import any_synthetic
 
 SCHEMA: Final = "liqtruth.leverage_model/1"
 SHIPPED: Final = "leverage_"

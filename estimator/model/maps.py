@@ -30,8 +30,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import format_duration
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

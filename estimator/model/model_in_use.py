@@ -29,11 +29,11 @@ from liqtruth.estimator.model.leverage_model import (
     known_models,
 )
 from liqtruth.heatmap import bounds as shown
-from liqtruth.heatmap.distribution import mass_within
+from liqtruth.heatmap.clusters.distribution import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 
 CALIBRATED: Final = "calibrated"

@@ -34,7 +34,7 @@ from liqtruth.estimator.model.model_in_use import (
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES, BySide, TwoSided
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 
 VINTAGES: Final = "vintages"
 DAY_S: Final = 86_400.0

@@ -25,9 +25,9 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import NOTHING, Sides
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes, without_codes
 from liqtruth.heatmap.series import Candles, HeatmapSeries
-from liqtruth.heatmap.text import of_ms, utc_text
+from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes, without_codes
+from liqtruth.heatmap.words.text import of_ms, utc_text
 from liqtruth.storage.store import Store
 
 SHORTEST_LEAD: Final = timedelta(days=3)

@@ -15,9 +15,9 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import Notes, note
 from liqtruth.heatmap.series import Candles, HeatmapSeries
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import utc_text
 
 
 def added_series(series: Sequence[HeatmapSeries]) -> HeatmapSeries:

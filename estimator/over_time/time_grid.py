@@ -11,7 +11,7 @@ from liqtruth.estimator.over_time.time_evolution import EVERY_AGE, AgeBand, Step
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import IntArray
-from liqtruth.heatmap.text import hours, of_ms
+from liqtruth.heatmap.words.text import hours, of_ms
 
 HOUR: Final = timedelta(hours=1)
 COLUMNS: Final = 360

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import utc_text_ms
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import utc_text_ms
 
 BoolArray = NDArray[np.bool_]
 

@@ -16,8 +16,8 @@ import polars as pl
 from liqtruth.estimator.errors import SeriesRefused
 from liqtruth.estimator.series.outliers import OpenInterest, settle
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import utc_text, utc_text_ms
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import utc_text, utc_text_ms
 
 PRICES: Final = ("open", "high", "low", "close")
 DENOMINATION: Final = 2.0

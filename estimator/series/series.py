@@ -26,8 +26,8 @@ from liqtruth.estimator.venues.bounds import too_large
 from liqtruth.estimator.venues.table import Venue
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import Notes, any_synthetic, note
-from liqtruth.heatmap.text import format_duration, hours, of_ms, parse_duration, utc_text
+from liqtruth.heatmap.words.notes import Notes, any_synthetic, note
+from liqtruth.heatmap.words.text import format_duration, hours, of_ms, parse_duration, utc_text
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 

@@ -13,8 +13,8 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut, one_line
-from liqtruth.heatmap.notes import Notes, note
-from liqtruth.heatmap.text import AHEAD, EARLIEST, of_ms
+from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.text import AHEAD, EARLIEST, of_ms
 
 LOWEST_PX, HIGHEST_PX = 1e-15, 1e9
 MOST_COINS: Final = 1e18

@@ -20,8 +20,8 @@ from liqtruth.estimator.errors import BadAnswer, SourceUnreachable, UnknownMarke
 from liqtruth.estimator.venues.bounds import shown
 from liqtruth.estimator.venues.spec import CONTRACTS, Contract, Venue, base_names
 from liqtruth.estimator.venues.transport import UNREADABLE, Malformed, TurnedAway, strict
-from liqtruth.heatmap.notes import source_of
-from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST
+from liqtruth.heatmap.words.notes import source_of
+from liqtruth.heatmap.words.text import CLOCK_AHEAD, EARLIEST
 from liqtruth.storage.net.answers import shown_url
 
 T = TypeVar("T")

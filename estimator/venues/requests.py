@@ -18,7 +18,7 @@ from liqtruth.estimator.venues.exchange import Exchange
 from liqtruth.estimator.venues.spec import NUMBERED, PERIODS, WINDOW, Call, Contract, Feed
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 
 MOST_NUMBERED_PAGES: Final = 500
 """A venue that gives page after page without end is not followed further."""

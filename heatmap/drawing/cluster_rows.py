@@ -3,14 +3,14 @@
 from collections.abc import Iterator
 from typing import Final
 
-from liqtruth.heatmap.cluster_facts import ClusterFacts, MapFacts, leverage_text, surroundings_line
-from liqtruth.heatmap.distribution import Cluster, MapProfile
+from liqtruth.heatmap.clusters.distribution import Cluster, MapProfile
+from liqtruth.heatmap.clusters.facts import ClusterFacts, MapFacts, leverage_text, surroundings_line
 from liqtruth.heatmap.drawing.page import Card, Section, Table
 from liqtruth.heatmap.drawing.view import amount
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import age, counted, percent, price, usd
+from liqtruth.heatmap.words.notes import texts
+from liqtruth.heatmap.words.text import age, counted, percent, price, usd
 
 ROLES: Final = {(True, True): "near & largest", (True, False): "nearest", (False, True): "largest"}
 SHOWN_CLUSTERS: Final = 5

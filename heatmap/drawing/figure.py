@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from liqtruth.heatmap.cluster_facts import MapFacts
-from liqtruth.heatmap.distribution import MapProfile, profile_of
+from liqtruth.heatmap.clusters.distribution import MapProfile, profile_of
+from liqtruth.heatmap.clusters.facts import MapFacts
 from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.mirror import mirror
 from liqtruth.heatmap.drawing.page import Section, Table, map_age, render
@@ -45,8 +45,8 @@ from liqtruth.heatmap.drawing.view import (
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import grade, price
+from liqtruth.heatmap.words.notes import texts
+from liqtruth.heatmap.words.text import grade, price
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

@@ -14,11 +14,11 @@ from typing import Any, Final
 import msgspec
 import numpy as np
 
-from liqtruth.heatmap.distribution import nearest_mass_pct
+from liqtruth.heatmap.clusters.distribution import nearest_mass_pct
 from liqtruth.heatmap.drawing.view import in_usd, position_counts
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.text import price
+from liqtruth.heatmap.words.text import price
 
 RANGES_PCT: Final = (5, 10, 15, 25)
 FIRST_PCT: Final = 15

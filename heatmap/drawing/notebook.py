@@ -12,9 +12,9 @@ import numpy as np
 from liqtruth.heatmap.drawing.theme import AGE_COLORS, LONG, MARK, SHORT
 from liqtruth.heatmap.drawing.view import View, age_line, data_moment, head_lines, title, zoomed
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import as_of, grade, price, usd
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE
+from liqtruth.heatmap.words.text import as_of, grade, price, usd
 
 BARS_EACH_WAY: Final = 40
 WIDTH, HEIGHT, LABELS = 640, 150, 18

@@ -21,7 +21,7 @@ from liqtruth.heatmap.drawing.mirror import Mirror
 from liqtruth.heatmap.drawing.plotly_js import drawing_script
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.text import ago, grade, stamp
+from liqtruth.heatmap.words.text import ago, grade, stamp
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from liqtruth.heatmap.drawing.page import Section, age_of, render
 from liqtruth.heatmap.drawing.theme import PRICE, VIRIDIS, annotate_empty, themed
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import as_of, usd
+from liqtruth.heatmap.words.text import as_of, usd
 from liqtruth.heatmap.writing import write_atomically
 
 if TYPE_CHECKING:

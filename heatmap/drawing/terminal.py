@@ -8,8 +8,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from liqtruth.heatmap.cluster_facts import MapFacts
-from liqtruth.heatmap.distribution import MapProfile
+from liqtruth.heatmap.clusters.distribution import MapProfile
+from liqtruth.heatmap.clusters.facts import MapFacts
 from liqtruth.heatmap.drawing.cluster_rows import (
     BALANCE_HEADS,
     CLUSTER_HEADS,
@@ -36,7 +36,7 @@ from liqtruth.heatmap.drawing.view import (
 )
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import SIDE_STYLES, STYLES, grade, price
+from liqtruth.heatmap.words.text import SIDE_STYLES, STYLES, grade, price
 
 WORDS: Final = frozenset({"stacked", "windows", "leverage"})
 """Columns of words, to the left and broken where they are long."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.heatmap.text import Grade
+from liqtruth.heatmap.words.text import Grade
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -15,8 +15,8 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
-from liqtruth.heatmap.text import age, ago, as_of, counted, percent, price, stamp, usd, venue_words
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
+from liqtruth.heatmap.words.text import age, ago, as_of, counted, percent, price, stamp, usd, venue_words
 
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH_PCT: Final = 10.0

@@ -15,7 +15,7 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import counted, percent, usd
+from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.evm.sizing import DATASET, SIZES
 from liqtruth.indexer.positions.catalogue import check_coin

@@ -30,8 +30,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import ago, counted, percent, price, usd
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import ago, counted, percent, price, usd
 from liqtruth.indexer.frames import AS_OF, POOLED_MODES, POSITIONS, SEPARATE_MODES, Schema, conform
 from liqtruth.indexer.margin.checks import DIFFER, Checks, check
 from liqtruth.indexer.margin.inferred import adopted_tables, tables_that_fit

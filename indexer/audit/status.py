@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import polars as pl
 
-from liqtruth.heatmap.notes import any_synthetic
-from liqtruth.heatmap.text import age, ago, counted, percent, usd
+from liqtruth.heatmap.words.notes import any_synthetic
+from liqtruth.heatmap.words.text import age, ago, counted, percent, usd
 from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.info.batch_memory import Answered, remembered
 from liqtruth.indexer.margin.checks import Checks

@@ -15,7 +15,7 @@ from typing import Any, Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut, SourceUnreachable
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.audit.sdk import SdkPosition, SdkReader, SdkReading
 from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.info.budget import Budget, Patience, weight_of

@@ -17,7 +17,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import SourceUnreachable
 from liqtruth.heatmap.levels import BySide
-from liqtruth.heatmap.text import counted, percent, price, usd
+from liqtruth.heatmap.words.text import counted, percent, price, usd
 from liqtruth.indexer.coin.agreement import Agreement, compared
 from liqtruth.indexer.coin.solved import HELD, KINDS, intervals_of, positions_of, still_as_read, with_memory
 from liqtruth.indexer.evm.batches import BatchReader

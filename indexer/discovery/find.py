@@ -12,7 +12,7 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, PartlyRead
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.words.text import usd
 from liqtruth.indexer.discovery import known_accounts
 from liqtruth.indexer.discovery.address_book import label, remember
 from liqtruth.indexer.discovery.on_chain import deposits, with_accounts

@@ -19,7 +19,7 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.discovery.address_book import Label
 from liqtruth.indexer.discovery.address_lists import ADDRESS, read_addresses
 from liqtruth.indexer.frames import Schema

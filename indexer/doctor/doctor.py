@@ -15,8 +15,8 @@ from typing import Final
 from rich.table import Table
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.notes import any_synthetic
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.notes import any_synthetic
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.doctor import account_checks, evm_checks, info_checks, provider_checks, socket_checks
 from liqtruth.indexer.doctor.claims import UNCHECKED, VERDICTS, Check, Door, Seen, Verdict
 from liqtruth.indexer.doctor.evidence import Evidence, collect

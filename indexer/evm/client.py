@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable, one_line
-from liqtruth.heatmap.notes import source_of
+from liqtruth.heatmap.words.notes import source_of
 from liqtruth.indexer.evm.abi import (
     MULTICALL3,
     PERP_ASSET_INFO,

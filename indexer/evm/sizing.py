@@ -23,7 +23,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, PartlyRead
-from liqtruth.heatmap.text import counted, usd
+from liqtruth.heatmap.words.text import counted, usd
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.evm.abi import ACCOUNT_MARGIN_SUMMARY, address_words, summary_arguments
 from liqtruth.indexer.evm.agreement import disagreement

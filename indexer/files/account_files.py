@@ -19,8 +19,8 @@ import msgspec
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import expected_time, is_timely
+from liqtruth.heatmap.words.notes import Note, note
+from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.answers import (
     Answer,

@@ -15,8 +15,8 @@ import msgspec
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import AHEAD, EARLIEST
+from liqtruth.heatmap.words.notes import Note, note
+from liqtruth.heatmap.words.text import AHEAD, EARLIEST
 from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state

@@ -15,8 +15,8 @@ from typing import Any, Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import AHEAD, percent
+from liqtruth.heatmap.words.notes import Note, note
+from liqtruth.heatmap.words.text import AHEAD, percent
 from liqtruth.indexer.errors import ImportRefused
 
 KEEP: Final = "--keep-contradictions"

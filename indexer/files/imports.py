@@ -17,8 +17,8 @@ from pathlib import Path
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.notes import Note, note, sentence, source_of_file
-from liqtruth.heatmap.text import expected_time, is_timely
+from liqtruth.heatmap.words.notes import Note, note, sentence, source_of_file
+from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
-from liqtruth.heatmap.notes import Note
+from liqtruth.heatmap.words.notes import Note
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.providers import PROVIDERS, RECOGNISED_BY, Provider, lacks
 from liqtruth.indexer.frames import POSITIONS

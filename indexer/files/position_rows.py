@@ -12,8 +12,8 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, note
-from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time, is_timely
+from liqtruth.heatmap.words.notes import Note, note
+from liqtruth.heatmap.words.text import AHEAD, EARLIEST, expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITION, POSITIONS, conform

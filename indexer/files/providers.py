@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.storage.files.tabular import Layout, TextTable
 
 Listing = tuple[bool | None, Notes]

@@ -9,8 +9,8 @@ from pathlib import Path
 import polars as pl
 
 from liqtruth.heatmap.drawing.view import MORE_THAN_ALL, TOO_MUCH_USD
-from liqtruth.heatmap.notes import Note, Notes
-from liqtruth.heatmap.text import counted, percent, usd
+from liqtruth.heatmap.words.notes import Note, Notes
+from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import MetaFile, read_meta
 from liqtruth.indexer.frames import POSITION

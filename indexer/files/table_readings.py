@@ -15,7 +15,7 @@ from typing import Final
 import polars as pl
 from msgspec.structs import replace
 
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.files.account_files import label_of
 from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform
 from liqtruth.indexer.positions.markets import VENUE

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar,
 import msgspec
 
 from liqtruth.heatmap.errors import BadInput, LeftOut, LiqtruthError
-from liqtruth.heatmap.notes import source_of
-from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST, expected_time, is_timely_ms
+from liqtruth.heatmap.words.notes import source_of
+from liqtruth.heatmap.words.text import CLOCK_AHEAD, EARLIEST, expected_time, is_timely_ms
 from liqtruth.indexer.errors import AnswerMalformed, WireError
 from liqtruth.indexer.info.budget import (
     LONGEST_WAIT_S,

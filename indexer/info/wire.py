@@ -14,7 +14,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
 import msgspec
 
-from liqtruth.heatmap.text import EARLIEST
+from liqtruth.heatmap.words.text import EARLIEST
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.decoding import Decoder, ItemDecoder, Sifted, problem_of, tree_of
 

@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut, LiqtruthError, PartlyRead
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient, exchange_time_s, largest_markets
 from liqtruth.indexer.info.wire import Candle, decode_candles

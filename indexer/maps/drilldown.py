@@ -14,7 +14,7 @@ import polars as pl
 
 from liqtruth.heatmap.ages import AgeRange, age_range, in_order
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import age, counted, price, usd
+from liqtruth.heatmap.words.text import age, counted, price, usd
 from liqtruth.indexer.maps.exact import AGE_LABELS, describe
 from liqtruth.indexer.margin.checks import SHOWN, short_address
 from liqtruth.indexer.margin.pools import Backing, backing_of

@@ -23,8 +23,8 @@ from liqtruth.heatmap.grid import DEFAULT_REACH, DEFAULT_WIDTH_BPS, FloatArray, 
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.layers import Cut, layer_note, layer_of, whales_note
 from liqtruth.heatmap.levels import SIDE, BinSums, BySide, Sides, bin_sums, count_crossed
-from liqtruth.heatmap.notes import Note, Notes, any_synthetic, note
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.words.notes import Note, Notes, any_synthetic, note
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import CoinKnown, Readings, coin_as_of, coin_over_time

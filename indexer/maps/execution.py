@@ -25,7 +25,7 @@ import polars as pl
 
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from liqtruth.indexer.maps.exact import map_of_positions, part_of_map
 from liqtruth.indexer.margin.pools import Backing, backing_of
 from liqtruth.indexer.margin.solver import Floats, Rows, implied_constant, solve_liquidation_price

@@ -29,8 +29,8 @@ import polars as pl
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Note, Notes, note, texts
-from liqtruth.heatmap.text import usd
+from liqtruth.heatmap.words.notes import Note, Notes, note, texts
+from liqtruth.heatmap.words.text import usd
 from liqtruth.indexer.maps.exact import VALUED_AT_MARK, map_of_positions
 from liqtruth.indexer.margin.pools import NO_POOL, Backing, backing_of
 from liqtruth.indexer.margin.shocks import Legs, first_shock

@@ -11,9 +11,9 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import LAYERS
-from liqtruth.heatmap.notes import note
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import note
+from liqtruth.heatmap.words.text import utc_text
 from liqtruth.indexer.maps.betas import describe_betas, stored_betas
 from liqtruth.indexer.maps.drilldown import filtered_positions
 from liqtruth.indexer.maps.exact import (

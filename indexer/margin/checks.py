@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any, Final, Self
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.notes import any_synthetic
-from liqtruth.heatmap.text import price, usd
+from liqtruth.heatmap.words.notes import any_synthetic
+from liqtruth.heatmap.words.text import price, usd
 from liqtruth.indexer.margin.inferred import adopt_tables, unsure_usd, with_server_marks
 from liqtruth.indexer.margin.solver import (
     AVAILABLE,

@@ -21,7 +21,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.frames import POSITION
 from liqtruth.indexer.margin.solver import (
     ISOLATED,

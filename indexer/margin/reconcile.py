@@ -33,7 +33,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.words.notes import Note, Notes, note
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.checks import check
 from liqtruth.indexer.margin.inferred import adopted_tables, notes_on_marks

@@ -14,7 +14,7 @@ import msgspec
 
 from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import expected_time, is_timely_ms
+from liqtruth.heatmap.words.text import expected_time, is_timely_ms
 from liqtruth.indexer.errors import ImportRefused, WireError
 from liqtruth.indexer.info.wire import EpochMs
 from liqtruth.indexer.node.formats import DAMAGED, open_binary

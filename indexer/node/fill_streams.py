@@ -18,7 +18,7 @@ import msgspec
 
 from liqtruth.heatmap.errors import BadInput, LeftOut, SourceUnreachable, one_line
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import expected_time, is_timely_ms
+from liqtruth.heatmap.words.text import expected_time, is_timely_ms
 from liqtruth.indexer.node.events import PERPETUAL, Address, Fill
 from liqtruth.storage.net.answers import socket_url
 from liqtruth.storage.net.keys import KEY_PLACE, check_private, sound_key

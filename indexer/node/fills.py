@@ -16,7 +16,7 @@ from typing import Any, Final
 import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, LeftOut
-from liqtruth.heatmap.text import counted, usd
+from liqtruth.heatmap.words.text import counted, usd
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import LIQUIDATIONS, Schema
 from liqtruth.indexer.node.events import (

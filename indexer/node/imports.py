@@ -10,7 +10,7 @@ from typing import Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.layouts import recognise_table
 from liqtruth.indexer.files.position_rows import markets_of_table

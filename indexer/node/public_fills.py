@@ -14,7 +14,7 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut, LiqtruthError, PartlyRead
-from liqtruth.heatmap.text import counted, usd
+from liqtruth.heatmap.words.text import counted, usd
 from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget, Patience

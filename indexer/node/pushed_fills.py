@@ -19,8 +19,8 @@ from websockets.asyncio.client import ClientConnection
 from websockets.exceptions import InvalidStatus
 
 from liqtruth.heatmap.errors import LeftOut, one_line
-from liqtruth.heatmap.notes import source_of
-from liqtruth.heatmap.text import counted, usd
+from liqtruth.heatmap.words.notes import source_of
+from liqtruth.heatmap.words.text import counted, usd
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.info.budget import Budget, Patience
 from liqtruth.indexer.info.client import InfoClient

@@ -16,7 +16,7 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.text import counted, expected_time, is_timely
+from liqtruth.heatmap.words.text import counted, expected_time, is_timely
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.margin.reconcile import reconcile

@@ -8,7 +8,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.indexer.frames import AS_OF, POSITION, Schema, conform, empty
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

@@ -13,8 +13,8 @@ from typing import Any, Final
 import polars as pl
 from msgspec.structs import replace
 
-from liqtruth.heatmap.notes import Note, Notes, note
-from liqtruth.heatmap.text import stamp
+from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.text import stamp
 from liqtruth.indexer.frames import MARKETS, empty, from_columns
 from liqtruth.indexer.info.wire import AssetCtx, DexAnswer, Meta, decode_meta
 from liqtruth.indexer.margin.tables import MarginTables

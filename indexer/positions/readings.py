@@ -13,7 +13,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.notes import Notes
+from liqtruth.heatmap.words.notes import Notes
 from liqtruth.indexer.frames import PAIR, POSITION, POSITIONS
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.intervals import interval_notes, stored_intervals

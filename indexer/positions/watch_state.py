@@ -19,7 +19,7 @@ import polars as pl
 from liqtruth.heatmap.errors import LeftOut, one_line
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
 from liqtruth.indexer.margin.reconcile import reconcile

@@ -20,7 +20,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.levels import BySide
-from liqtruth.heatmap.text import format_duration, percent
+from liqtruth.heatmap.words.text import format_duration, percent
 from liqtruth.indexer.coin.census import FRESH, CoinReport
 from liqtruth.indexer.discovery.find import Discovery, discover
 from liqtruth.indexer.discovery.known_accounts import book

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from liqtruth.heatmap.errors import PartlyRead, SourceUnreachable
 from liqtruth.heatmap.levels import SIDES, BySide
-from liqtruth.heatmap.text import counted, percent
+from liqtruth.heatmap.words.text import counted, percent
 from liqtruth.indexer.coin.census import CoinReport
 from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient

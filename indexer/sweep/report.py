@@ -11,8 +11,8 @@ import polars as pl
 
 from liqtruth.heatmap.errors import BadInput, LeftOut, PartlyRead
 from liqtruth.heatmap.levels import BySide
-from liqtruth.heatmap.notes import Notes
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.notes import Notes
+from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.wire import DexAnswer
 from liqtruth.indexer.margin.checks import Checks

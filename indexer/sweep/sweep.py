@@ -18,7 +18,7 @@ from typing import Final, Literal
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
-from liqtruth.heatmap.notes import Notes, note, sentence
+from liqtruth.heatmap.words.notes import Notes, note, sentence
 from liqtruth.indexer.audit.mismatch import count_reasons, mismatches_of
 from liqtruth.indexer.discovery.address_lists import read_addresses
 from liqtruth.indexer.evm.sized import RECENT, SizedFirst, size_first, sized_notional

@@ -19,7 +19,7 @@ import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import CLOCK_AHEAD, EARLIEST
+from liqtruth.heatmap.words.text import CLOCK_AHEAD, EARLIEST
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.frames import MARKETS, empty
 from liqtruth.indexer.info.client import InfoClient, read_dexes

@@ -20,7 +20,7 @@ from websockets.asyncio.client import ClientConnection
 
 from liqtruth.heatmap.errors import one_line
 from liqtruth.heatmap.files import NOT_DECODED
-from liqtruth.heatmap.text import EARLIEST, is_timely_ms
+from liqtruth.heatmap.words.text import EARLIEST, is_timely_ms
 from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.info.wire import Trade, decode_recent_trades

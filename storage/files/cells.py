@@ -10,7 +10,7 @@ from typing import Final
 
 import polars as pl
 
-from liqtruth.heatmap.text import AHEAD, EARLIEST, expected_time
+from liqtruth.heatmap.words.text import AHEAD, EARLIEST, expected_time
 from liqtruth.storage.errors import TableRefused
 
 UTC_MS = pl.Datetime("ms", "UTC")

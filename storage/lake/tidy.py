@@ -14,7 +14,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake.manifest import listed_files
 from liqtruth.storage.lake.places import Place

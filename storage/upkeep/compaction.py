@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import Final
 
 from liqtruth.heatmap.errors import PartlyRead
-from liqtruth.heatmap.text import counted
+from liqtruth.heatmap.words.text import counted
 from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.errors import FileDamaged

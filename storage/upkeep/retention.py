@@ -16,7 +16,7 @@ import polars as pl
 from sqlmodel import Session, col, delete
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.words.text import format_duration
 from liqtruth.storage.database.records import Reading
 from liqtruth.storage.database.tables import Market
 from liqtruth.storage.lake.lake import Lake

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
 
 TOLERANCE = 1.0
 

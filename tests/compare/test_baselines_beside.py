@@ -17,7 +17,7 @@ from liqtruth.compare.divergence.divergence import Divergence, to_json
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import Cut, layer_of
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from tests.compare.conftest import ExchangeRead
 from tests.compare.maps import NOON, Level, crowd, frame, map_of, read_whole
 from tests.compare.test_report import words

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.compare.calibration.lake_samples import Gathered, gather, known_positions
 from liqtruth.compare.calibration.record import listed, load
 from liqtruth.compare.conclusion import barred
@@ -22,8 +22,8 @@ from liqtruth.estimator.model.model_in_use import calibrated_model
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import read_map, write_map
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.notes import texts
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.markets import VENUE

@@ -13,7 +13,7 @@ from liqtruth.compare.statistics.effective_sample_size import Granularity, granu
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import Note, note, of_codes, sentence
+from liqtruth.heatmap.words.notes import Note, note, of_codes, sentence
 from tests.compare.maps import MARK, NEAR, NOON, Level, crowd, map_of
 
 WHOLE = crowd(5, 4000)

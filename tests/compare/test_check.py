@@ -16,7 +16,7 @@ from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.heatmap import Origin
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.sweep.largest import Endpoint

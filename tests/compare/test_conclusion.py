@@ -21,7 +21,7 @@ from liqtruth.compare.reports.rows import report_frame
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.heatmap.heatmap import Heatmap, Training
 from liqtruth.heatmap.layers import Cut, layer_of
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from tests.compare.maps import FAR, MANY, NEAR, NOON, TRUTH, Level, crowd, frame, map_of, read_whole
 from tests.compare.test_report import words
 

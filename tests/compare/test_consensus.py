@@ -19,10 +19,10 @@ from liqtruth.compare.divergence.consensus import (
     consensus_sentence,
 )
 from liqtruth.compare.divergence.divergence import to_json
-from liqtruth.heatmap.cluster_facts import Surroundings, is_stacked
-from liqtruth.heatmap.distribution import find_clusters
+from liqtruth.heatmap.clusters.distribution import find_clusters
+from liqtruth.heatmap.clusters.facts import Surroundings, is_stacked
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from tests.compare.maps import Level, levels_of_both, map_of
 
 RANGE = 50.0

@@ -12,7 +12,7 @@ from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.statistics.effective_sample_size import granularity
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.files import write_map
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.storage.store import Store
 from tests.compare.conftest import ExchangeRead

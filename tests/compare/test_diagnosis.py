@@ -11,9 +11,9 @@ from liqtruth.compare.divergence.assignment import assign_clusters
 from liqtruth.compare.divergence.diagnosis import by_maps, diagnose
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
-from liqtruth.heatmap.distribution import find_clusters
+from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from tests.compare.maps import TRUTH, Level, crowd, map_of
 from tests.compare.test_missing_venue import market, vendors
 

@@ -16,7 +16,7 @@ from liqtruth.compare.statistics.distances import HEADLINE_PCT, RANGES_PCT
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import sentence
+from liqtruth.heatmap.words.notes import sentence
 from tests.compare.maps import FAR, MANY, MARK, NEAR, NOON, TRUTH, Level, levels_of_both, map_of, mid_bin
 
 LONGS = [("long", 4.0, 1e6)]

@@ -11,7 +11,7 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import Reach, cut
 from liqtruth.heatmap.heatmap import Heatmap, Origin
 from liqtruth.heatmap.layers import Cut, layer_of
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from tests.compare.maps import MANY, NEAR, Level, crowd, frame, map_of, read_whole
 
 OI_USD = 2e8

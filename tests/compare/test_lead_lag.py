@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from liqtruth.compare.observed.price_path import MarkPath, PricePath
 from liqtruth.compare.scoring.lead_lag.job import lead_sentence, step_clock, swept_steps
 from liqtruth.compare.scoring.lead_lag.lead_lag import FEWEST_DAYS, Lead, lead_of
-from liqtruth.heatmap.distribution import mass_within
+from liqtruth.heatmap.clusters.distribution import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES

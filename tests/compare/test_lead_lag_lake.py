@@ -10,7 +10,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.observed.price_path import PricePath, load_path
 from liqtruth.compare.scoring.lead_lag.job import (
@@ -27,7 +27,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.compare.calibration.bands import LABELS
 from liqtruth.compare.census.as_model import census_model, node_shares
 from liqtruth.compare.census.census import census_of, counted_coin

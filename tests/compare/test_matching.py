@@ -13,7 +13,7 @@ from liqtruth.compare.divergence.matching import (
     recall_clusters,
     recall_sentence,
 )
-from liqtruth.heatmap.distribution import Cluster, find_clusters
+from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters
 from tests.compare.maps import TRUTH, Level, levels_of_both, map_of
 
 peaks = st.lists(st.floats(0.0, 50.0), max_size=12)

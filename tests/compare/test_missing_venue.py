@@ -10,7 +10,7 @@ from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note, of_codes
+from liqtruth.heatmap.words.notes import note, of_codes
 from tests.compare.maps import MANY, map_of
 
 VENUES = ("binance", "bybit", "okx")

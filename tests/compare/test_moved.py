@@ -19,11 +19,11 @@ from liqtruth.compare.moved.moved import FRAME, Flows, MovedCluster
 from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
 from liqtruth.compare.moved.placed import follow_places
 from liqtruth.compare.moved.shown import moved_view, write_page
-from liqtruth.heatmap.distribution import find_clusters
+from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.levels import SIDE
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from liqtruth.indexer.frames import LIQUIDATIONS, conform
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.markets import VENUE

@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from liqtruth.compare.divergence.baselines import LABEL, SAYS, null_of
 from liqtruth.compare.statistics.distances import side_curve
 from liqtruth.compare.statistics.scores import score
-from liqtruth.heatmap.distribution import BANDS, mass_within
+from liqtruth.heatmap.clusters.distribution import BANDS, mass_within
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from tests.compare.maps import MARK, TRUTH, Level, levels_of_both, map_of
 
 

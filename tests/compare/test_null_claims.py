@@ -9,7 +9,7 @@ from liqtruth.compare.divergence.baselines import null_of
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.scores import BY_CHANCE, SAME_SKILL, chances_of, score, skill
-from liqtruth.heatmap.notes import Notes
+from liqtruth.heatmap.words.notes import Notes
 from tests.compare.maps import Level, map_of
 
 LEVERAGES = (3, 5, 10, 20, 25, 50)

@@ -32,10 +32,10 @@ from liqtruth.compare.transfer.shown import write_page as transfer_page
 from liqtruth.compare.transfer.transfer import carried_over
 from liqtruth.compare.validation.findings import SplitFindings
 from liqtruth.compare.validation.page import write_page as validation_page
-from liqtruth.heatmap.cluster_facts import Surroundings, cluster_facts
-from liqtruth.heatmap.distribution import profile_of
+from liqtruth.heatmap.clusters.distribution import profile_of
+from liqtruth.heatmap.clusters.facts import Surroundings, cluster_facts
 from liqtruth.heatmap.drawing import figure, series_figure, theme
-from liqtruth.heatmap.notes import sentence
+from liqtruth.heatmap.words.notes import sentence
 from liqtruth.storage.store import Settings, Store
 from tests.browser import found_by
 from tests.compare import test_lead_lag_lake as leads

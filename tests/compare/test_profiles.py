@@ -15,7 +15,7 @@ from liqtruth.compare.statistics.distances import (
     log_distance,
     side_curve,
 )
-from liqtruth.heatmap.distribution import BANDS, mass_within
+from liqtruth.heatmap.clusters.distribution import BANDS, mass_within
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import Sides

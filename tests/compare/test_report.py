@@ -20,7 +20,7 @@ from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import sentence, texts
+from liqtruth.heatmap.words.notes import sentence, texts
 from tests.compare.maps import FAR, NEAR, TRUTH, map_of
 
 SCRIPT = re.compile(r"<script[^>]*>.*?</script>", re.DOTALL)

@@ -24,8 +24,8 @@ from liqtruth.compare.reports.index_page import INDEX, moved, trend, write_index
 from liqtruth.compare.reports.rows import COLUMNS, report_frame
 from liqtruth.compare.reports.run import Made, Run, write_one
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
-from liqtruth.heatmap.cluster_facts import ATR_CLASSES, Surroundings
-from liqtruth.heatmap.distribution import find_clusters, mass_within
+from liqtruth.heatmap.clusters.distribution import find_clusters, mass_within
+from liqtruth.heatmap.clusters.facts import ATR_CLASSES, Surroundings
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.heatmap import Training
 from liqtruth.heatmap.writing import harmless

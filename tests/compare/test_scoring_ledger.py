@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlmodel import select
 from typer.testing import CliRunner
 
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.errors import TooLate
 from liqtruth.compare.scoring.forecasting import ForecastPlan, StoredForecast, make_forecast, model_hash

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner
 
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.observed.realised import load_liquidations, load_realised
 from liqtruth.compare.scoring.realised.job import RealisedScore, score_realised
@@ -21,7 +21,7 @@ from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.model.leverage_model import leverage_model_named
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import note, of_codes
+from liqtruth.heatmap.words.notes import note, of_codes
 from liqtruth.indexer.frames import LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID

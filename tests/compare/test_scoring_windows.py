@@ -27,7 +27,7 @@ from liqtruth.estimator.model.baselines import UNIFORM, plain_map
 from liqtruth.estimator.model.brackets import Brackets
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from tests.estimator.markets import bars_of, series_of
 
 HOUR_MS: Final = 3_600_000

@@ -13,7 +13,7 @@ from liqtruth.compare.modelled import map_facts
 from liqtruth.compare.observed.surroundings import BAR_MS, PERIODS, atr_line, surroundings_of
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.storage.store import Store
 from tests.compare.maps import MANY, NEAR, map_of
 

@@ -10,7 +10,7 @@ from rich.console import Console
 from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.heatmap.notes import sentence, texts
+from liqtruth.heatmap.words.notes import sentence, texts
 from tests.compare.maps import FAR, MANY, NEAR, TRUTH, Level, map_of
 
 CROWDS = (NEAR, FAR, TRUTH)

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 import liqtruth.cli  # noqa: F401 - adds the old spelling
 from liqtruth.commands.old_spellings import calibrate_app
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.compare.observed.coverage import joined, known_coverage
 from liqtruth.compare.observed.realised import load_liquidations
 from liqtruth.compare.transfer.job import Asked, transfer
@@ -24,7 +24,7 @@ from liqtruth.estimator.model.maps import model_map
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.compare.transferred_markets import (

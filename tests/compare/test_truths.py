@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liqtruth.commands.calibrate import calibrate_app
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.compare.calibration.lake_samples import gather
 from liqtruth.compare.calibration.record import load
 from liqtruth.compare.calibration.side_fit import separable
@@ -22,7 +22,7 @@ from liqtruth.estimator.model.leverage_model import RESERVED, leverage_model_nam
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import write_map
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.store import Settings, Store

@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from liqtruth.cli import app
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.commands.validate import validate_app
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.validation.backtest import FINAL
@@ -21,8 +21,8 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
-from liqtruth.heatmap.notes import of_codes
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.notes import of_codes
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.markets import store_markets

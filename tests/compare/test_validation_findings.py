@@ -23,7 +23,7 @@ from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import sentence, texts
+from liqtruth.heatmap.words.notes import sentence, texts
 from tests.compare.validation_markets import COINS, PRIOR, backtest_of, shuffled, validation_samples
 
 

@@ -31,7 +31,7 @@ from liqtruth.compare.validation.verdicts import (
     split_line,
     window_line,
 )
-from liqtruth.heatmap.notes import sentence
+from liqtruth.heatmap.words.notes import sentence
 
 Interval = tuple[float, float | None, float | None]
 BETTER: Interval = (0.66, 0.61, 0.70)

@@ -9,14 +9,14 @@ import pytest
 from sqlmodel import select
 from typer.testing import CliRunner, Result
 
-from liqtruth.commands.options import GLOBALS
+from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.commands.score import score_app
 from liqtruth.compare.scoring.visits.job import VisitPlan, VisitReport, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between, reading_times
 from liqtruth.compare.scoring.visits.shown import write_page
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store

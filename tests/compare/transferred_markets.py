@@ -15,7 +15,7 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.frames import LIQUIDATIONS as NODE_LIQUIDATIONS
 from liqtruth.indexer.node.fills import KEY
 from liqtruth.storage.store import Store

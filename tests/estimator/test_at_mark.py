@@ -20,7 +20,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from tests.estimator.markets import random_bars, series_of
 
 OKX: Final = venue_named("okx")

@@ -19,7 +19,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import NOTHING
-from liqtruth.heatmap.notes import of_codes
+from liqtruth.heatmap.words.notes import of_codes
 from tests.estimator.markets import START, bars_of, random_bars, series_of
 
 OKX = venue_named("okx")

@@ -20,7 +20,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.venues.exchange import Patience
 from liqtruth.estimator.venues.table import venues_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.storage.store import Settings, Store
 from tests.estimator.specified import (
     BAR_MS,

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.frames import RATIO_KINDS
-from liqtruth.heatmap.notes import any_synthetic
+from liqtruth.heatmap.words.notes import any_synthetic
 from liqtruth.storage.store import Settings, Store
 from tests.estimator.feed_files import BAR, CANDLES, bring, stored, write
 

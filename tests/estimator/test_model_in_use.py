@@ -35,10 +35,10 @@ from liqtruth.estimator.model.node_shares import node_shares
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.bounds import NOT_HELD
-from liqtruth.heatmap.distribution import mass_within
+from liqtruth.heatmap.clusters.distribution import mass_within
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note, texts
+from liqtruth.heatmap.words.notes import note, texts
 from liqtruth.storage.store import Store
 from tests.estimator.fitted_models import SIDE_BOUNDS, correction_of, fitted, save, stored_series
 from tests.estimator.markets import bars_of, series_of

@@ -16,7 +16,7 @@ from liqtruth.estimator.model.maps import ALONE, model_map
 from liqtruth.estimator.series.series import load_series
 from liqtruth.estimator.venues.table import VENUES, venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.storage.store import Settings, Store
 from tests.estimator.fitted_models import fitted, save
 

@@ -17,7 +17,7 @@ from liqtruth.estimator.model.leverage_model import (
 )
 from liqtruth.estimator.model.node_shares import NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.venues.table import venue_named
-from liqtruth.heatmap.notes import note, texts
+from liqtruth.heatmap.words.notes import note, texts
 from tests.estimator.fitted_models import fitted
 from tests.estimator.markets import bars_of, random_bars, series_of
 

@@ -16,7 +16,7 @@ from liqtruth.estimator.venues.spec import COINS, CONTRACTS, USD, Call, Contract
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.estimator.venues.transport import Malformed
 from liqtruth.heatmap.errors import LeftOut
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 
 BTC = Contract("BTC", "BTC/USDT:USDT", "BTCUSDT", 0.01)
 NOW = of_ms(1_780_002_000_000)

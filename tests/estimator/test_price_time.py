@@ -20,8 +20,8 @@ from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import note, of_codes, sentence, texts
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.words.notes import note, of_codes, sentence, texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 from tests.estimator.markets import HOUR, bars_of, random_bars, series_of

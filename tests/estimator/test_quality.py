@@ -18,8 +18,8 @@ from liqtruth.estimator.series.quality import (
     traded_between,
 )
 from liqtruth.estimator.series.series import MarketSeries, align
-from liqtruth.heatmap.notes import texts
-from liqtruth.heatmap.text import utc_text
+from liqtruth.heatmap.words.notes import texts
+from liqtruth.heatmap.words.text import utc_text
 from tests.estimator.markets import HOUR, START, candles, holdings
 
 HOURS = 60

@@ -21,7 +21,7 @@ from liqtruth.estimator.series.series import (
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, bars_of, candles, holdings, series_of

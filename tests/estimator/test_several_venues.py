@@ -15,8 +15,8 @@ from liqtruth.estimator.model.maps import model_map
 from liqtruth.estimator.over_time.price_time import model_series
 from liqtruth.estimator.over_time.several_venues import added_series
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.notes import of_codes
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.words.notes import of_codes
 from liqtruth.storage.store import Store
 from tests.estimator.markets import HOUR, START, random_bars, series_of
 from tests.estimator.test_price_time import a_day_of_bars, drawn, holdings

@@ -16,7 +16,7 @@ from liqtruth.estimator.venues.exchange import Exchange, Patience
 from liqtruth.estimator.venues.requests import READERS, Asked, Page, read_open_interest_now
 from liqtruth.estimator.venues.table import VENUES
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from tests.estimator.specified import BAR_MS, BY_VENUE, HOUR_MS, NOW_MS, Routes, serving_routes
 
 QUICK = Patience(timeout_s=2.0, attempts=1, total_s=3.0, first_wait_s=0.01)

@@ -29,7 +29,7 @@ ACCOUNTS = 40
 PRELOADED = [
     "liqtruth.cli",
     "liqtruth.commands.feed",
-    "liqtruth.commands.index",
+    "liqtruth.commands.index.reading",
     "liqtruth.compare.calibration.leverage_fit",
     "liqtruth.compare.calibration.lake_samples",
     "liqtruth.compare.scoring.forecasting",

@@ -5,7 +5,7 @@ import tempfile
 from multiprocessing import get_context
 from pathlib import Path
 
-from liqtruth.commands.terminal import say
+from liqtruth.commands.line.terminal import say
 from tests.fuzz.runner import Outcome, tried
 
 

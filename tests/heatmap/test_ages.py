@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from liqtruth.heatmap.ages import NAMED, age_range, in_order
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.text import format_duration
+from liqtruth.heatmap.words.text import format_duration
 
 HOUR = timedelta(hours=1)
 lengths = st.integers(1, 10_000).map(lambda minutes: timedelta(minutes=minutes))

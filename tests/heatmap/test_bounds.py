@@ -30,7 +30,7 @@ from liqtruth.heatmap.drawing.view import bounds_lines, side_notes
 from liqtruth.heatmap.errors import BadInput, MapFileError
 from liqtruth.heatmap.files import from_json, read_map, same, to_json, write_map
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from tests.heatmap.maps import SUFFIXES, plain
 
 

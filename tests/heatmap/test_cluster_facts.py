@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console, RenderableType
 
-from liqtruth.heatmap.cluster_facts import (
+from liqtruth.heatmap.clusters.distribution import find_clusters, profile_of
+from liqtruth.heatmap.clusters.facts import (
     Surroundings,
     atr_class,
     cluster_facts,
     leverage_shares,
     surroundings_line,
 )
-from liqtruth.heatmap.distribution import find_clusters, profile_of
 from liqtruth.heatmap.drawing.terminal import profile_panel
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap

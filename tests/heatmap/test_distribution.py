@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.heatmap.distribution import (
+from liqtruth.heatmap.clusters.distribution import (
     Cluster,
     find_clusters,
     largest,

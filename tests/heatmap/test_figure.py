@@ -14,16 +14,16 @@ import pytest
 from hypothesis import given, settings
 from markupsafe import Markup
 
-from liqtruth.heatmap.cluster_facts import MapFacts, Surroundings, cluster_facts
-from liqtruth.heatmap.distribution import MapProfile, profile_of
+from liqtruth.heatmap.clusters.distribution import MapProfile, profile_of
+from liqtruth.heatmap.clusters.facts import MapFacts, Surroundings, cluster_facts
 from liqtruth.heatmap.drawing import cluster_rows
 from liqtruth.heatmap.drawing.figure import map_figure, to_html, write_html, write_png
 from liqtruth.heatmap.drawing.page import unbroken
 from liqtruth.heatmap.drawing.view import zoomed
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import note, sentence
-from liqtruth.heatmap.text import price
+from liqtruth.heatmap.words.notes import note, sentence
+from liqtruth.heatmap.words.text import price
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of([("long", 93.0, 2e6), ("short", at(0.05), 1e6), ("short", at(0.08), 3e6)])

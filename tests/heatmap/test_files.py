@@ -17,7 +17,7 @@ from liqtruth.heatmap.files import SCHEMA, about, from_json, read_map, same, to_
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import note, sentence
+from liqtruth.heatmap.words.notes import note, sentence
 from liqtruth.heatmap.writing import write_atomically
 from tests.heatmap.maps import SUFFIXES, any_level, frame, map_of, plain
 

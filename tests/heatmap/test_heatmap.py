@@ -14,7 +14,7 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides, count_crossed
-from liqtruth.heatmap.notes import note, sentence
+from liqtruth.heatmap.words.notes import note, sentence
 from tests.heatmap.maps import (
     MARK,
     NOON,

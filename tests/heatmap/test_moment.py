@@ -17,7 +17,7 @@ from liqtruth.heatmap.drawing.view import age_line, coverage_line, data_moment
 from liqtruth.heatmap.files import to_json
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.text import Grade, ago, as_of, grade
+from liqtruth.heatmap.words.text import Grade, ago, as_of, grade
 from tests.heatmap.maps import map_of
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)

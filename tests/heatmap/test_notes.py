@@ -11,8 +11,8 @@ import pytest
 
 from liqtruth.heatmap.drawing.view import LACKING
 from liqtruth.heatmap.layers import ABOUT_LAYERS
-from liqtruth.heatmap.note_texts import FORMS, TEXTS
-from liqtruth.heatmap.notes import (
+from liqtruth.heatmap.words.note_texts import FORMS, TEXTS
+from liqtruth.heatmap.words.notes import (
     SYNTHETIC_NOTES,
     Note,
     WrittenNote,

@@ -14,8 +14,8 @@ from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage
 from liqtruth.heatmap.levels import NOTHING, Sides
-from liqtruth.heatmap.notes import note, sentence
 from liqtruth.heatmap.series import Candles, HeatmapSeries
+from liqtruth.heatmap.words.notes import note, sentence
 from tests.heatmap.maps import MARK, NOON, at
 
 HOURS = 6

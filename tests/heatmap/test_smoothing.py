@@ -10,8 +10,8 @@ from hypothesis.extra.numpy import arrays
 from scipy.ndimage import gaussian_filter1d
 from scipy.signal import find_peaks
 
+from liqtruth.heatmap.clusters.smoothing import gaussian, peaks
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.smoothing import gaussian, peaks
 
 ROWS = arrays(np.float64, st.integers(3, 120), elements=st.integers(0, 12).map(float))
 
@@ -31,5 +31,5 @@ def test_smoothing_is_that_of_scipy(values: FloatArray, sd_bins: float) -> None:
 
 
 def test_maps_and_their_clusters_load_no_scipy() -> None:
-    line = "import liqtruth.heatmap.distribution, liqtruth.indexer.maps.views, sys; print('scipy' in sys.modules)"
+    line = "import liqtruth.heatmap.clusters.distribution, liqtruth.indexer.maps.views, sys; print('scipy' in sys.modules)"
     assert subprocess.check_output([sys.executable, "-c", line], text=True).strip() == "False"

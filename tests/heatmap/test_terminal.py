@@ -8,12 +8,12 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from liqtruth.heatmap.distribution import profile_of
+from liqtruth.heatmap.clusters.distribution import profile_of
 from liqtruth.heatmap.drawing.terminal import blocks, map_panel, profile_panel
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import sentence
+from liqtruth.heatmap.words.notes import sentence
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
 TWO = map_of(

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput, one_line
-from liqtruth.heatmap.text import LONGEST_DURATION, age, format_duration, parse_duration, percent, price, usd
+from liqtruth.heatmap.words.text import (
+    LONGEST_DURATION,
+    age,
+    format_duration,
+    parse_duration,
+    percent,
+    price,
+    usd,
+)
 
 UNITS = {"k": 1e3, "M": 1e6, "B": 1e9}
 

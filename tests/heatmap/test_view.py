@@ -24,7 +24,7 @@ from liqtruth.heatmap.drawing.view import (
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap
 from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.notes import note, sentence, texts
+from liqtruth.heatmap.words.notes import note, sentence, texts
 from tests.heatmap.maps import MARK, Level, any_levels, at, levels_off_the_edges, map_of, widths
 
 MAP = map_of([("long", 90.0, 1e6), ("short", 1_000.0, 2e6), ("short", None, 3e6)])

@@ -13,7 +13,7 @@ from info_endpoint import CTX, MARK_PX, META, NOW_MS, address_of, btc, state
 from polars.testing import assert_frame_equal
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.heatmap.notes import any_synthetic, note, texts
+from liqtruth.heatmap.words.notes import any_synthetic, note, texts
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.positions.markets import VENUE, stored_tables

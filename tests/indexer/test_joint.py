@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sqlmodel import delete
 
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from liqtruth.indexer.maps.betas import FEWEST_RETURNS, betas_of, stored_betas
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.joint import JointView, joint_prices, joint_view

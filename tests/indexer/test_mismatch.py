@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pooled import HOLDINGS, MARKS, META_JSON, NOON, TABLE, TABLES, holdings, sent
 
-from liqtruth.heatmap.text import ago
+from liqtruth.heatmap.words.text import ago
 from liqtruth.indexer.audit.mismatch import (
     MISMATCHES,
     REASONS,

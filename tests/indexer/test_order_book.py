@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from liqtruth.compare.observed.surroundings import BOOK_WITHIN, depth_of
-from liqtruth.heatmap.cluster_facts import RestingDepth
+from liqtruth.heatmap.clusters.facts import RestingDepth
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.indexer.errors import AnswerMalformed
 from liqtruth.indexer.frames import BOOKS

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.frames import OF_COINS, POSITIONS, conform
 from liqtruth.indexer.positions.catalogue import check_coin, known_coins

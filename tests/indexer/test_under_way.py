@@ -11,7 +11,7 @@ from info_endpoint import MARK_PX, META, address_of, btc, state
 from test_watch import PATIENCE, QUICK, first_read, going_on, sizes, until, watching  # noqa: F401 - a fixture
 
 from liqtruth.heatmap.errors import SourceUnreachable
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.indexer.audit.status import describe_watch, status_of
 from liqtruth.indexer.info.wire import decode_clearinghouse_state
 from liqtruth.indexer.maps.exact import exact_map

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 from liqtruth.indexer.errors import WireError
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.catalogue import known_coins

@@ -30,7 +30,7 @@ from liqtruth.compare.imported.pictures.column import (
 from liqtruth.compare.imported.pictures.decoding import Decoded, decoded_of
 from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, oklab, palette_named
 from liqtruth.compare.imported.vendor_map import PictureGiven, VendorMap
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 
 if TYPE_CHECKING:
     pass

@@ -16,7 +16,7 @@ from liqtruth.compare.imported.tables.columns import IGNORED, mark, numbers, one
 from liqtruth.compare.imported.tables.left_out import is_numbering
 from liqtruth.compare.imported.totals import totals_among
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.tabular import shortened, to_time
 

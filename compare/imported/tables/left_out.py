@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.tables.columns import numbers
 from liqtruth.compare.imported.totals import SUM_FITS, TOTALS, too_small
-from liqtruth.heatmap.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note
 
 AMOUNTS: Final = ("usd", "long", "short")
 LEAST_NUMBERED: Final = 3

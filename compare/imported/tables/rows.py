@@ -19,7 +19,7 @@ from liqtruth.compare.imported.tables.columns import HYBLOCK, mark, numbers, one
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.compare.imported.vendors import sides_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
-from liqtruth.heatmap.notes import note
+from liqtruth.heatmap.words.notes import note
 from liqtruth.storage.files.tabular import to_time
 
 

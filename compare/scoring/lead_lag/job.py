@@ -24,8 +24,8 @@ from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Notes, note, texts
-from liqtruth.heatmap.text import hours, of_ms, utc_text
+from liqtruth.heatmap.words.notes import Notes, note, texts
+from liqtruth.heatmap.words.text import hours, of_ms, utc_text
 from liqtruth.indexer.maps.exact import STALE_AGE_S
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

@@ -9,7 +9,7 @@ from liqtruth.compare.scoring.lead_lag.job import LeadLagReport
 from liqtruth.compare.scoring.lead_lag.lead_lag import Lead
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, LONG, MARK, MODELS, SHADE, SHORT, themed
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -19,7 +19,7 @@ from liqtruth.compare.scoring.realised.shown import UNKNOWN, estimate_text, prec
 from liqtruth.compare.scoring.realised.windows import LEAST_EVENTS, Precision, Windows
 from liqtruth.estimator.model.baselines import FORMER_NAMES, TIERS, UNIFORM
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import SYNTHETIC, Note, Notes, note
+from liqtruth.heatmap.words.notes import SYNTHETIC, Note, Notes, note
 from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.records import Forecast, ForecastScore
 from liqtruth.storage.store import Store

@@ -19,7 +19,7 @@ from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.text import counted, utc_text
+from liqtruth.heatmap.words.text import counted, utc_text
 from liqtruth.storage.database.records import Forecast, ForecastScore
 from liqtruth.storage.database.tables import insert_new
 from liqtruth.storage.store import Store

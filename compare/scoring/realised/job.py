@@ -30,8 +30,8 @@ from liqtruth.estimator.over_time.time_grid import in_words
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import Note, Notes, note, of_codes
-from liqtruth.heatmap.text import of_ms, utc_text
+from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes
+from liqtruth.heatmap.words.text import of_ms, utc_text
 from liqtruth.indexer.positions.markets import VENUE as HYPERLIQUID
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store

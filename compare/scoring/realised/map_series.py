@@ -18,8 +18,8 @@ from liqtruth.estimator.model.node_shares import VINTAGES
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Note, Notes, note, sentence
 from liqtruth.heatmap.series import HeatmapSeries
+from liqtruth.heatmap.words.notes import Note, Notes, note, sentence
 from liqtruth.indexer.maps.exact import exact_series
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store

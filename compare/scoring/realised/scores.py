@@ -33,7 +33,7 @@ from liqtruth.compare.statistics.intervals import (
 )
 from liqtruth.estimator.model.baselines import UNIFORM
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import Note, Notes, note
+from liqtruth.heatmap.words.notes import Note, Notes, note
 
 SIDES: Final = ("long", "short", "pooled")
 BETTER: Final = "beats"

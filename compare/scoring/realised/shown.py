@@ -17,8 +17,8 @@ from liqtruth.compare.statistics.intervals import Estimate
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, INK, LONG, MARK, MODELS, SHORT, annotate_empty, themed
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.notes import Note, of_codes, texts, without_codes
-from liqtruth.heatmap.text import usd, utc_text
+from liqtruth.heatmap.words.notes import Note, of_codes, texts, without_codes
+from liqtruth.heatmap.words.text import usd, utc_text
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

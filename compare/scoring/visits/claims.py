@@ -15,8 +15,8 @@ from liqtruth.compare.scoring.visits.alignment import Alignment
 from liqtruth.compare.scoring.visits.groups import ATR, CONFLUENCE, TRIPLE, GroupRow, MoveRow
 from liqtruth.compare.scoring.visits.visits import BOTH, VisitRow, in_days
 from liqtruth.compare.statistics.intervals import Estimate, scaled
-from liqtruth.heatmap.cluster_facts import ATR_CLASSES
-from liqtruth.heatmap.notes import Note, note
+from liqtruth.heatmap.clusters.facts import ATR_CLASSES
+from liqtruth.heatmap.words.notes import Note, note
 
 NOT_SPLIT: Final = "zones were not grouped by it"
 CLAIM_HORIZON_H: Final = 168

@@ -33,7 +33,7 @@ from liqtruth.compare.statistics.intervals import (
     drawn_blocks,
     ratio_estimate,
 )
-from liqtruth.heatmap.cluster_facts import ATR_BOUNDS, ATR_CLASSES
+from liqtruth.heatmap.clusters.facts import ATR_BOUNDS, ATR_CLASSES
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 SPLIT_HORIZONS_H: Final = (24, 168)

@@ -48,8 +48,8 @@ from liqtruth.estimator.series.series import WINDOWS
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Coverage, Heatmap
-from liqtruth.heatmap.notes import SYNTHETIC_NOTES, Notes, note, of_codes, texts
-from liqtruth.heatmap.text import hours, of_ms, utc_text
+from liqtruth.heatmap.words.notes import SYNTHETIC_NOTES, Notes, note, of_codes, texts
+from liqtruth.heatmap.words.text import hours, of_ms, utc_text
 from liqtruth.indexer.errors import UnknownCoin
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.errors import NothingStored

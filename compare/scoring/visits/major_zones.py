@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from liqtruth.compare.divergence.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
-from liqtruth.heatmap.cluster_facts import is_stacked
-from liqtruth.heatmap.distribution import find_clusters
+from liqtruth.heatmap.clusters.distribution import find_clusters
+from liqtruth.heatmap.clusters.facts import is_stacked
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.grid import FloatArray, IntArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.text import of_ms
+from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.maps.exact import MOST_MOMENTS, map_of_positions
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.markets import VENUE

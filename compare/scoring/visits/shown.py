@@ -13,7 +13,7 @@ from liqtruth.compare.statistics.intervals import Estimate, scaled
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import FAINT, HATCHED, INK, MARK, MUTED, PAPER, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
-from liqtruth.heatmap.notes import texts
+from liqtruth.heatmap.words.notes import texts
 
 if TYPE_CHECKING:
     import plotly.graph_objects as go

@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import by_side, hours
+from liqtruth.heatmap.words.text import by_side, hours
 
 Values = Mapping[str, Any]
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from string import Formatter
 from typing import Any, Final
 
-from liqtruth.heatmap.comparison_texts import COMPARED
-from liqtruth.heatmap.modelling_texts import MODELLING
-from liqtruth.heatmap.text import age, by_side, counted, hours, percent, usd, venue_words
+from liqtruth.heatmap.words.comparison_texts import COMPARED
+from liqtruth.heatmap.words.modelling_texts import MODELLING
+from liqtruth.heatmap.words.text import age, by_side, counted, hours, percent, usd, venue_words
 
 Values = Mapping[str, Any]
 

@@ -4,13 +4,13 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.index_events import index_app
-from liqtruth.commands.options import At, Dexes, opened_store, settings
-from liqtruth.commands.output import export_frame, progress, say_lines, show, tell_rows
-from liqtruth.commands.reading_options import BaseUrl, ExchangeOptions, Retention
-from liqtruth.commands.targets import JsonOut, TableOut
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import dexes_of, parse_address, parse_coin
+from liqtruth.commands.index.events import index_app
+from liqtruth.commands.line.output import export_frame, progress, say_lines, show, tell_rows
+from liqtruth.commands.line.targets import JsonOut, TableOut
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import dexes_of, parse_address, parse_coin
+from liqtruth.commands.options.reading import BaseUrl, ExchangeOptions, Retention
+from liqtruth.commands.options.shared import At, Dexes, opened_store, settings
 
 
 @index_app.command("status")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from liqtruth.commands.grammar import parameter
+from liqtruth.commands.line.grammar import parameter
 
 STDOUT: Final = "-"
 HEADING: Final = "Output"

@@ -12,11 +12,11 @@ from typing import Any, Final, Literal
 import numpy as np
 import polars as pl
 
-from liqtruth.heatmap.distribution import Cluster
+from liqtruth.heatmap.clusters.distribution import Cluster
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.notes import Notes, note, texts
-from liqtruth.heatmap.text import percent
+from liqtruth.heatmap.words.notes import Notes, note, texts
+from liqtruth.heatmap.words.text import percent
 
 STACKED_PCT: Final = 2.0
 """Another cluster of the same side has its peak within so many percent of price."""

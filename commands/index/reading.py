@@ -6,10 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App
-from liqtruth.commands.options import Coin, Columns, Dexes, length_option, opened_store, settings, time_option
-from liqtruth.commands.output import progress, show, show_summaries
-from liqtruth.commands.reading_options import (
+from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.output import progress, show, show_summaries
+from liqtruth.commands.line.targets import JsonOut
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import dexes_of, parse_url, split_names
+from liqtruth.commands.options.reading import (
     AddressFiles,
     Batch,
     Concurrency,
@@ -19,9 +21,15 @@ from liqtruth.commands.reading_options import (
     Retention,
     StatsUrl,
 )
-from liqtruth.commands.targets import JsonOut
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import dexes_of, parse_url, split_names
+from liqtruth.commands.options.shared import (
+    Coin,
+    Columns,
+    Dexes,
+    length_option,
+    opened_store,
+    settings,
+    time_option,
+)
 
 index_app = App("Read actual Hyperliquid positions.")
 

@@ -6,8 +6,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from liqtruth.commands.grammar import App, Options
-from liqtruth.commands.map_options import (
+from liqtruth.commands.line.grammar import App, Options
+from liqtruth.commands.line.output import export_frame, export_map, export_moved, export_series, flattened
+from liqtruth.commands.line.targets import MapOut, MovedOut, Outputs, TableOut
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import (
+    check_range,
+    parse_betas,
+    parse_choice,
+    parse_duration,
+    parse_numbers,
+    split_names,
+)
+from liqtruth.commands.options.maps import (
     FilterOptions,
     Filters,
     Part,
@@ -16,7 +27,7 @@ from liqtruth.commands.map_options import (
     exact_filters,
     refuse_filters,
 )
-from liqtruth.commands.options import (
+from liqtruth.commands.options.shared import (
     At,
     Clusters,
     Coin,
@@ -27,20 +38,9 @@ from liqtruth.commands.options import (
     moment_option,
     opened_store,
 )
-from liqtruth.commands.output import export_frame, export_map, export_moved, export_series, flattened
-from liqtruth.commands.targets import MapOut, MovedOut, Outputs, TableOut
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import (
-    check_range,
-    parse_betas,
-    parse_choice,
-    parse_duration,
-    parse_numbers,
-    split_names,
-)
 
 if TYPE_CHECKING:
-    from liqtruth.heatmap.cluster_facts import MapFacts
+    from liqtruth.heatmap.clusters.facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
     from liqtruth.heatmap.series import HeatmapSeries
     from liqtruth.storage.store import Store

@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 
 import typer
 
-from liqtruth.commands.terminal import say
+from liqtruth.commands.line.terminal import say
 
 T = TypeVar("T")
 ADDRESS: Final = re.compile("0[xX][0-9a-fA-F]{40}")
@@ -54,7 +54,7 @@ def parse_moment(text: str) -> datetime | str:
 
 def parse_past(text: str) -> datetime:
     """As `parse_time`; nothing is known of the future, and a map of it would be that of now under another name."""
-    from liqtruth.heatmap.text import AHEAD, utc_text
+    from liqtruth.heatmap.words.text import AHEAD, utc_text
 
     moment, now = parse_time(text), datetime.now(UTC)
     if moment > now + AHEAD:
@@ -79,7 +79,7 @@ def parse_numbers(text: str) -> list[float]:
 @refusing
 def parse_duration(text: str) -> timedelta:
     """`90m`, `48h`, `2w`, `1y`."""
-    from liqtruth.heatmap.text import parse_duration as parse
+    from liqtruth.heatmap.words.text import parse_duration as parse
 
     return parse(text)
 
@@ -90,7 +90,7 @@ def parse_days(least: int = 1, most: int = 36_500) -> Callable[[str], int]:
     @refusing
     def parsed(text: str) -> int:
         from liqtruth.heatmap.errors import BadInput
-        from liqtruth.heatmap.text import parse_duration as parse
+        from liqtruth.heatmap.words.text import parse_duration as parse
 
         try:
             days = -(-parse(f"{text}d" if text.isdecimal() else text) // timedelta(days=1))

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import Options
-from liqtruth.commands.options import End, Start, Step
+from liqtruth.commands.line.grammar import Options
+from liqtruth.commands.options.shared import End, Start, Step
 
 if TYPE_CHECKING:
     from liqtruth.storage.store import Store
@@ -51,7 +51,7 @@ class SampleOptions(Options):
 
     def gathered(self, store: "Store", coins: list[str]) -> Any:
         """Every sample that the lake gives, under a progress bar."""
-        from liqtruth.commands.output import progress
+        from liqtruth.commands.line.output import progress
         from liqtruth.compare.calibration.lake_samples import gather
         from liqtruth.compare.workers import Workers
         from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import Options
-from liqtruth.commands.options import Weights, time_option
-from liqtruth.commands.values import parse_numbers, parse_shares, split_names
+from liqtruth.commands.line.grammar import Options
+from liqtruth.commands.line.values import parse_numbers, parse_shares, split_names
+from liqtruth.commands.options.shared import Weights, time_option
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.vendor_map import PictureGiven

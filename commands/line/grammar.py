@@ -11,8 +11,8 @@ import typer
 from typer.core import TyperCommand, TyperGroup, TyperOption
 from typer.models import OptionInfo
 
-from liqtruth.commands.plain_values import read_plainly
-from liqtruth.commands.refusals import near_misses
+from liqtruth.commands.line.plain_values import read_plainly
+from liqtruth.commands.line.refusals import near_misses
 
 ARGUMENTS: Final = "Arguments"
 PLAIN: Final = "Options"
@@ -210,7 +210,7 @@ class Command(_Line, TyperCommand):
     """A command whose options are given at most once, save those that are lists."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        from liqtruth.commands.targets import modern
+        from liqtruth.commands.line.targets import modern
 
         if any(param.name == "output" for param in self.params):
             args = modern(args)

@@ -6,12 +6,12 @@ from typing import Annotated, Any
 
 import typer
 
-from liqtruth.commands.index import index_app
-from liqtruth.commands.options import length_option, opened_store
-from liqtruth.commands.output import progress, show
-from liqtruth.commands.reading_options import Exchange, ExchangeOptions, Log, LogOptions
-from liqtruth.commands.targets import JsonOut, Outputs
-from liqtruth.commands.values import parse_coins, parse_days, parse_url, split_names
+from liqtruth.commands.index.reading import index_app
+from liqtruth.commands.line.output import progress, show
+from liqtruth.commands.line.targets import JsonOut, Outputs
+from liqtruth.commands.line.values import parse_coins, parse_days, parse_url, split_names
+from liqtruth.commands.options.reading import Exchange, ExchangeOptions, Log, LogOptions
+from liqtruth.commands.options.shared import length_option, opened_store
 
 __all__ = ["index_app"]
 

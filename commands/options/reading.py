@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import Options
-from liqtruth.commands.options import length_option, settings
-from liqtruth.commands.values import parse_url
+from liqtruth.commands.line.grammar import Options
+from liqtruth.commands.line.values import parse_url
+from liqtruth.commands.options.shared import length_option, settings
 
 if TYPE_CHECKING:
     from liqtruth.indexer.evm.sizing import EvmEndpoint

@@ -6,14 +6,14 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from liqtruth.commands.targets import STDOUT, Outputs
-from liqtruth.commands.terminal import columns_for_bars, emit, print_view, say, text_console
+from liqtruth.commands.line.targets import STDOUT, Outputs
+from liqtruth.commands.line.terminal import columns_for_bars, emit, print_view, say, text_console
 from liqtruth.heatmap.writing import harmless
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from liqtruth.heatmap.cluster_facts import MapFacts
+    from liqtruth.heatmap.clusters.facts import MapFacts
     from liqtruth.heatmap.heatmap import Heatmap
 
 
@@ -73,7 +73,7 @@ def json_of(result: Any) -> str:
     from msgspec.json import encode, format
     from polars import DataFrame
 
-    from liqtruth.heatmap.notes import as_text
+    from liqtruth.heatmap.words.notes import as_text
 
     def plain(value: Any) -> Any:
         return value.to_dicts() if isinstance(value, DataFrame) else as_text(value)
@@ -218,8 +218,8 @@ def export_series(series: Any, out: Outputs) -> None:
 
 
 def _say_series(series: Any) -> None:
-    from liqtruth.heatmap.notes import SYNTHETIC_NOTE
-    from liqtruth.heatmap.text import as_of
+    from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE
+    from liqtruth.heatmap.words.text import as_of
 
     if series.data_moment is not None:
         beside = f", {SYNTHETIC_NOTE}" if series.synthetic else ""
@@ -240,7 +240,7 @@ def export_map(
     `facts` of the clusters stand with them.
     """
     from liqtruth.heatmap import files
-    from liqtruth.heatmap.distribution import profile_of
+    from liqtruth.heatmap.clusters.distribution import profile_of
     from liqtruth.heatmap.drawing import figure
 
     profile = profile_of(drawn) if clusters else None

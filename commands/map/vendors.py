@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import typer
 
-from liqtruth.commands.grammar import Options
-from liqtruth.commands.map import map_app
-from liqtruth.commands.map_options import Picture
-from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, opened_store, settings
-from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
-from liqtruth.commands.targets import MapOut, Outputs
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import parse_coin, parse_past, parse_url
+from liqtruth.commands.line.grammar import Options
+from liqtruth.commands.line.output import deliver, export_map, export_series, json_of, say_lines
+from liqtruth.commands.line.targets import MapOut, Outputs
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import parse_coin, parse_past, parse_url
+from liqtruth.commands.map.drawn import map_app
+from liqtruth.commands.options.maps import Picture
+from liqtruth.commands.options.shared import Clusters, Coin, Columns, WidthBps, opened_store, settings
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile

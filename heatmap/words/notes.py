@@ -14,7 +14,7 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from liqtruth.heatmap.note_texts import TEXTS, in_english
+from liqtruth.heatmap.words.note_texts import TEXTS, in_english
 
 TEXT: Final = "text"
 SYNTHETIC: Final = "synthetic"

@@ -12,9 +12,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
+from liqtruth.heatmap.clusters.smoothing import gaussian, peaks
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.smoothing import gaussian, peaks
 
 BANDS: Final = (0.0, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Bounds of the distance bands, percent of the mark."""

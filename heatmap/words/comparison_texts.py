@@ -6,7 +6,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from liqtruth.heatmap.text import counted, hours, percent, usd
+from liqtruth.heatmap.words.text import counted, hours, percent, usd
 
 Values = Mapping[str, Any]
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from liqtruth.commands.terminal import say
-from liqtruth.commands.values import (
+from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import (
     parse_choice,
     parse_coin,
     parse_days,
