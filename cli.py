@@ -31,9 +31,9 @@ COMMANDS: Final = {
         "check.check",
         "Check maps against the chain: read the largest accounts, model the venues, compare, answer.",
     ),
-    "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
+    "index": ("index.index_app", "Read actual Hyperliquid positions."),
     "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
-    "map": ("vendor_maps.map_app", "Draw or export one heatmap."),
+    "map": ("map.map_app", "Draw or export one heatmap."),
     "compare": (
         "compare.compare",
         "Compare modelled heatmaps with the truth: where they diverge, and by how much.",
@@ -70,7 +70,7 @@ class Loading(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.loaded:
-            module, attribute = COMMANDS[name][0].split(".")
+            module, attribute = COMMANDS[name][0].rsplit(".", 1)
             self.loaded[name] = built(name, getattr(import_module(f"liqtruth.commands.{module}"), attribute))
         return self.loaded[name]
 

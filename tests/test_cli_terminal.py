@@ -155,7 +155,7 @@ def test_a_warning_of_a_library_is_shown_only_where_python_is_asked_to(
 ) -> None:
     program = tmp_path / "warns.py"
     program.write_text(
-        "import sys, warnings\nfrom liqtruth import cli\nfrom liqtruth.commands import options as cli_options\n"
+        "import sys, warnings\nfrom liqtruth import cli\nfrom liqtruth.commands.options import shared as cli_options\n"
         "def warn():\n    warnings.warn('seen', RuntimeWarning)\n    raise OSError('end')\n"
         "cli.app.command('warn')(warn)\n"
         "sys.argv[1:] = ['warn']\ncli.main()\n"

@@ -165,7 +165,8 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     loaded = loaded_by("import liqtruth.cli; liqtruth.cli.app(['--help'], standalone_mode=False)")
     assert not loaded & {*HEAVY, "rich"}
     assert {name for name in loaded if name.startswith("liqtruth.")} == {
-        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.line.grammar", "liqtruth.commands.line.plain_values",
+        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.line", "liqtruth.commands.line.grammar",
+        "liqtruth.commands.line.plain_values",
         "liqtruth.commands.line.refusals", "liqtruth.commands.line.terminal",
     }  # fmt: skip
 
@@ -283,4 +284,4 @@ def test_green_and_red_mean_longs_and_shorts_alone_in_the_terminal() -> None:
         if (words := set(node.value.split())) <= STYLE_WORDS
         and any("green" in w or "red" in w for w in words)
     }
-    assert named == {"heatmap.text"}
+    assert named == {"heatmap.words.text"}

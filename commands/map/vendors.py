@@ -12,7 +12,7 @@ from liqtruth.commands.line.output import deliver, export_map, export_series, js
 from liqtruth.commands.line.targets import MapOut, Outputs
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import parse_coin, parse_past, parse_url
-from liqtruth.commands.map.drawn import map_app
+from liqtruth.commands.map.app import map_app
 from liqtruth.commands.options.maps import Picture
 from liqtruth.commands.options.shared import Clusters, Coin, Columns, WidthBps, opened_store, settings
 

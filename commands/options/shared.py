@@ -1,6 +1,6 @@
 """Single options that several commands share, and the store that they open.
 
-Groups of options: `reading_options` (hosts), `map_options` (maps and their files), `sample_options` (fits)."""
+Groups of options: `reading` (hosts), `maps` (maps and their files), `samples` (fits)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
