@@ -70,7 +70,7 @@ def test_a_list_is_read_in_its_order_each_address_once(tmp_path: Path) -> None:
     assert read_addresses(path) == [address_of(2), address_of(10)]
 
 
-@pytest.mark.parametrize("column", ["address", "addr", "user", "ethAddress"])
+@pytest.mark.parametrize("column", ["address", "addr", " User", "ethAddress", "eth_address"])
 def test_a_csv_is_read_by_its_column(tmp_path: Path, column: str) -> None:
     path = tmp_path / "list.csv"
     path.write_text(f'name,{column},value\n"a, b",{address_of(1)},5\nc,{address_of(2)},6\n')
