@@ -11,7 +11,6 @@ written files of each; `compare` ends 1 where two recordings differ. Inputs that
     python benchmarks/outputs.py compare BEFORE AFTER --renames renames.json
 """
 
-import argparse
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from outputs_compared import compare, is_json
+from telling import command_line
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHARED: Final = ROOT.parent / "shared"
@@ -217,7 +217,7 @@ def served(liqtruth: Path, work: Path) -> Iterator[tuple[str, Path]]:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = command_line(__doc__)
     what = asked.add_subparsers(dest="what", required=True)
     what.add_parser("build").add_argument("folder", type=Path)
     recorded, compared = what.add_parser("record"), what.add_parser("compare")

@@ -1,9 +1,9 @@
 """The exchange's WebSocket on the sandbox: subscriptions, trades as they happen, contexts, ping and pong, and faults.
 
-Served are `trades` and `activeAssetCtx` (per coin), `webData3` (per user: its mode, and no position), `allDexsAssetCtxs`
-and `fastAssetCtxs` (always whole); anything else is answered on the channel `error`. A connection is closed when its client sends nothing for `idle_s`;
-protocol pings do not count, the exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in
-messages of at most ten.
+Served are `trades` and `activeAssetCtx` (per coin), `webData3` (per user: its mode, and no position),
+`allDexsAssetCtxs` and `fastAssetCtxs` (always whole); anything else is answered on the channel `error`. A connection is
+closed when its client sends nothing for `idle_s`; protocol pings do not count, the exchange's own `{"method": "ping"}`
+does. Trades of one coin and one minute come in messages of at most ten.
 """
 
 import base64
