@@ -48,17 +48,17 @@ def build(folder: Path) -> None:
     from liqtruth.sandbox.hyperliquid.node_state import write_state
     from liqtruth.sandbox.market.market import MarketSpec, simulate
     from liqtruth.storage.store import Settings, Store
-    from tests.compare import scored_markets, test_calibration_lake, transferred_markets
+    from tests.compare import scored_markets, transferred_markets
     from tests.compare.calibrated_markets import random_series
+    from tests.compare.stored_markets import stored_reading, stored_series
     from tests.indexer.test_node_fills import both_sides, by_block
 
     with Store.open(Settings(data_dir=folder / "market")) as store:
         for seed, (coin, first) in enumerate({"BTC": 59, "SOL": 60}.items(), start=11):
-            test_calibration_lake.COIN = coin
             series = random_series(seed)
-            test_calibration_lake.stored_series(store, series)
+            stored_series(store, series, coin=coin)
             for bar in range(first, 361, 12):
-                test_calibration_lake.stored_reading(store, series, bar)
+                stored_reading(store, series, bar, coin=coin)
         brackets = stored_brackets(store, venue_named("hyperliquid"), coin, series.as_of)
         model = transferred_markets.fitted_model()
         reported = transferred_markets.liquidated(series, model, brackets, (0.4, 0.0, 0.0), seed=1)
