@@ -34,12 +34,6 @@ ISOLATED_LONG_PX = 45_000 / (1 - 1 / 80)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
-        yield opened
-
-
-@pytest.fixture
 def endpoint() -> Iterator[InfoEndpoint]:
     """Every third account is short on cross margin, every third long on isolated, every third without position."""
     makes = (
