@@ -9,7 +9,6 @@ judged by `bench_transfer.py`.
     python benchmarks/bench_bounds.py --seeds 301 302 --accounts 12000 --days 30
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,7 +18,8 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from benchmarks.bench_families import ACCOUNTS, DAYS, FOLDER, JUDGED, SPLITS, say, seen_kept
+from benchmarks.bench_families import ACCOUNTS, DAYS, FOLDER, JUDGED, SPLITS, seen_kept
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.validation.backtest import SideBacktest, backtest, splits_of
 from liqtruth.compare.workers import one_blas_thread
@@ -55,9 +55,7 @@ def row_text(sides: Sequence[SideBacktest]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--families", nargs="*", default=list(JUDGED), choices=JUDGED)
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)

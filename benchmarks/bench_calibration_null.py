@@ -15,7 +15,6 @@ of the usual nodes, so that a hundred markets take minutes.
     python benchmarks/bench_calibration_null.py --seeds 100
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -29,6 +28,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, sample_of
 from liqtruth.compare.validation.backtest import CHANCE, backtest, splits_of
@@ -304,15 +304,8 @@ def as_rate(claims: Sequence[bool]) -> str:
     return f"{claimed} of {count} ({claimed / count:.1%}, at most {most:.1%})"
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("markets", nargs="*", default=list(MARKETS), help=f"of {', '.join(MARKETS)}")
     parser.add_argument("--seeds", type=int, default=100)
     asked = parser.parse_args()

@@ -9,7 +9,6 @@ options, no checks, no notes and no model. Commands and floors take turns, each 
 another liqtruth, to be measured in the same turns.
 """
 
-import argparse
 import os
 import sqlite3
 import subprocess
@@ -25,6 +24,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_growth import COIN, made_aside  # noqa: E402
 from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
+from benchmarks.telling import command_line  # noqa: E402
 
 OURS: Final = ROOT / ".venv/bin/liqtruth"
 MAP: Final = f"""
@@ -95,9 +95,7 @@ def cpu_s(words: list[str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--folder", type=Path, help="where the store is made, and found again")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--other", type=Path, help="the command of another liqtruth")

@@ -11,7 +11,6 @@ Files and sessions are counted in another run. The last two columns are ratios o
 CPU and of memory. `--compact` has `index compact` run on the stores first.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -29,6 +28,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
+from benchmarks.telling import command_line  # noqa: E402
 from liqtruth.estimator.frames import DATASETS, conform  # noqa: E402
 from liqtruth.indexer.frames import ACCOUNTS  # noqa: E402
 from liqtruth.indexer.frames import conform as as_frame  # noqa: E402
@@ -221,9 +221,7 @@ def shown(costs: Sequence[Cost]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--days", type=int, nargs="+", default=[1, 7, 30])
     parser.add_argument("--folder", type=Path, help="where stores are made, and found again")
     parser.add_argument("--minutes", type=int, default=5, help="between marks")

@@ -9,7 +9,6 @@ refused. A line has the median and the worst of the maps, the median of the accu
 of how many it holds, and how many were refused.
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from PIL import ImageDraw
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line
 from liqtruth.heatmap.errors import LiqtruthError
 from tests.compare.imported import screenshots
 from tests.compare.imported.screenshots import Drawn, cropped, labelled, screenshot
@@ -90,9 +90,7 @@ def offs(case: Case, maps: int, folder: Path) -> Iterator[tuple[float, float] | 
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--maps", type=int, default=6)
     asked = parser.parse_args()
     screenshots.STOPS.update(UNKNOWN)

@@ -23,6 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from benchmarks.telling import say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.job import STEP
@@ -227,11 +228,6 @@ def bounds_text(sides: Sequence[Judged]) -> str:
     return (
         f"held {held}; given {' '.join(f'{100 * share:.0f}' for share in given)}; upper over lower end {wide}"
     )
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ worst of them nearer. Everything here is synthetic, and the model says so.
     python benchmarks/make_population.py --untouched 201      # the shipped one on seeds that it has not seen
 """
 
-import argparse
 import sys
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -29,6 +28,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.bench_families import COINS, FOLDER, seen_kept
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.selection import Fitted, distances, drawn, fit_samples
 from liqtruth.compare.calibration.side_fit import SideFit
@@ -163,11 +163,6 @@ def as_rows(shares: FloatArray) -> tuple[tuple[float, ...], ...]:
     return tuple(tuple(row) for row in (np.floor(shares * 1e9) / 1e9).tolist())
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 @dataclass(frozen=True, eq=False)
 class Judged:
     """Pairs, and which of their sides have enough positions, (sides, pairs)."""
@@ -216,9 +211,7 @@ def drawn_by(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatA
 
 @one_blas_thread()
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--keep", type=Path, default=FOLDER, help="folder that keeps the markets")
     parser.add_argument(
         "--untouched", type=int, nargs="*", help="judge the shipped model on these seeds instead"

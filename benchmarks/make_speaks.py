@@ -12,7 +12,6 @@ Which nodes may move is chosen by markets left out: every candidate is fitted wi
     python benchmarks/make_speaks.py --keep FOLDER
 """
 
-import argparse
 import pickle
 import sys
 import tempfile
@@ -27,6 +26,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from benchmarks.bench_transfer import sample
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.transfer.deviation import FARTHEST, NODES
 from liqtruth.compare.transfer.flow import mass_by_leverage
@@ -196,15 +196,8 @@ def spread(missed: FloatArray) -> FloatArray:
     return np.asarray(np.quantile(np.abs(missed), 0.8, axis=0) / Z80)
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument(

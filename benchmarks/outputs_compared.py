@@ -6,13 +6,13 @@ Numbers are equal within `RELATIVE`; what is of a run and not of the data is pas
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from telling import say
 
 RELATIVE: Final = 1e-12
 SHOWN: Final = 6
@@ -139,8 +139,3 @@ def of_the_data(value: Any) -> Any:
         for pattern, word in OF_THE_RUN:
             value = re.sub(pattern, word, value)
     return value
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

@@ -44,7 +44,7 @@ def index_coverage(
 @index_app.command("reconcile")
 def index_reconcile(out: JsonOut, at: At = None) -> None:
     """Solve every position again and list those whose price is not the exchange's, with the reason."""
-    from liqtruth.indexer.audit.mismatch import mismatch_report
+    from liqtruth.indexer.audit.mismatch_report import mismatch_report
 
     with opened_store() as store:
         show(mismatch_report(store, at), out)

@@ -34,7 +34,7 @@ from tests.compare.calibrated_markets import (
     random_series,
     whole_market,
 )
-from tests.compare.test_calibration_lake import COIN, stored_reading, stored_series
+from tests.compare.stored_markets import COIN, stored_reading, stored_series
 
 MARKET = random_series(11)
 BARS = (200, 300)

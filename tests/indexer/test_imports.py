@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,6 @@ def row(number: int = 1, szi: object = "-2.0", ts: str = T1, **other: object) ->
 
 def table(*rows: str) -> str:
     return "\n".join([HEADER, *rows]) + "\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data")) as opened:
-        yield opened
 
 
 @pytest.fixture
