@@ -109,8 +109,8 @@ def solve_liquidation_price(
     """Price at which `constant_usd + szi * x` equals the maintenance margin of `|szi| * x`.
 
     Nearly all roots lie in the lowest tier, where nothing is deducted: it is solved for everyone, and the others for
-    those alone whose notional at that price reaches a higher one. In blocks, so that what lies between inputs and prices
-    stays in the cache.
+    those alone whose notional at that price reaches a higher one. In blocks, so that what lies between inputs and
+    prices stays in the cache.
 
     Parameters
     ----------
