@@ -130,6 +130,16 @@ def root(
             help="Where everything is stored, a folder or s3://bucket/prefix; default: the user's data directory.",
         ),
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LIQTRUTH_DATABASE_URL",
+            show_default=False,
+            metavar="URL",
+            help="The tables' database, postgresql://user@host/name, needed where --data-dir is s3://; default: a file "
+            "in the data directory. A password is better kept in the variable: other users see what a command is given.",
+        ),
+    ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if show_version:
@@ -139,7 +149,7 @@ def root(
         raise typer.Exit
     from liqtruth.commands.options.shared import GLOBALS
 
-    GLOBALS.data_dir = data_dir
+    GLOBALS.data_dir, GLOBALS.database_url = data_dir, database_url
 
 
 def main() -> NoReturn:

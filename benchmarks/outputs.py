@@ -61,10 +61,10 @@ def build(folder: Path) -> None:
                 stored_reading(store, series, bar, coin=coin)
         brackets = stored_brackets(store, venue_named("hyperliquid"), coin, series.as_of)
         model = transferred_markets.fitted_model()
-        reported = transferred_markets.liquidated(series, model, brackets, (0.4, 0.0, 0.0), seed=1)
+        reported = transferred_markets.liquidated(series, model, brackets, 0.4, seed=1)
         transferred_markets.store_liquidations(store, "hyperliquid", reported)
         transferred_markets.store_listening(store, "hyperliquid", series.start, series.as_of)
-        transferred_markets.store_market(store, "bybit", random_series(2), (-0.2, 0.0, 0.0), seed=2)
+        transferred_markets.store_market(store, "bybit", random_series(2), -0.2, seed=2)
     with Store.open(Settings(data_dir=folder / "scored")) as store:
         scored_markets.store_market(store, scored_markets.ScoredMarket())
     write_state(simulate(MarketSpec(seed=5, accounts=600, days=5, cex_accounts=500)), folder / "state.rmp")

@@ -395,13 +395,16 @@ class Lake:
         return f"Lake({str(self._store.lake.place.beside.root)!r})"
 
 
-def open(path: str | Path | None = None) -> Lake:
+def open(path: str | Path | None = None, *, database_url: str | None = None) -> Lake:
     """Open what is stored under a data directory.
 
     Parameters
     ----------
     path : str or Path, optional
-        The directory; default: as the command line, `LIQTRUTH_DATA_DIR` or the user's data directory.
+        The directory, or `s3://bucket/prefix`; default: as the command line, `LIQTRUTH_DATA_DIR` or the user's data
+        directory.
+    database_url : str, optional
+        The tables' database, `postgresql://user@host/name`; default: `LIQTRUTH_DATABASE_URL`, or a file in the directory.
 
     Returns
     -------
@@ -419,7 +422,8 @@ def open(path: str | Path | None = None) -> Lake:
     >>> truth.source
     'exact'
     """
-    settings = Settings() if path is None else Settings(data_dir=path)
+    given = {"data_dir": path, "database_url": database_url}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
     if settings.lake_url is None and not settings.data_dir.is_dir():
         raise NothingStored(
             f"no data directory {settings.data_dir}: `liqtruth index` stores positions, `liqtruth demo` synthetic ones"

@@ -137,6 +137,7 @@ class Globals:
     """Options that stand before the command."""
 
     data_dir: str | None = None
+    database_url: str | None = None
 
 
 GLOBALS = Globals()
@@ -145,7 +146,7 @@ GLOBALS = Globals()
 def settings() -> "Settings":
     from liqtruth.storage.store import Settings
 
-    return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
+    return Settings(**{name: value for name, value in vars(GLOBALS).items() if value is not None})
 
 
 @contextmanager

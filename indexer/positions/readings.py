@@ -34,7 +34,9 @@ TOGETHER: Final = 64
 class Readings:
     """What was read of `coin` (null: of all) as far as the ascending `moments` ask for it; a null moment is now.
 
-    Files are opened when they are first needed, and once; `earlier` gives those of the same coin that it has read.
+    Files are opened when they are first needed, and once; `earlier` gives those of the same coin that it has read. Who
+    wants to know little of everyone names the `columns` (of `STORED`, with `as_of`) that `known` is to give, and no
+    others are read where the last writer has merged them.
     """
 
     def __init__(
@@ -43,13 +45,15 @@ class Readings:
         coin: str | None = None,
         moments: Sequence[datetime | None] = (None,),
         earlier: "Readings | None" = None,
+        columns: tuple[str, ...] | None = None,
     ) -> None:
         self._store, self._coin, self._moments, self._earlier = store, coin, moments, earlier
+        self._columns = columns
         # Before the rest: the watch may put them into a book meanwhile.
         self._batches: WatchBatches = batches_of_watch(store) if earlier is None else earlier._batches
 
     def known(self, at: datetime | None = None) -> pl.DataFrame:
-        """Positions known at that moment, columns `KNOWN`."""
+        """Positions known at that moment, columns `KNOWN` or those that were asked for."""
         known, read = self.stored(at), self._batches.until(self._store, at)
         if not read.accounts.is_empty():
             looks = self._merged.looks(at).drop_nulls("coins")
@@ -58,11 +62,15 @@ class Readings:
             known = _laid_over(known, read, newer, looks, self._coin).sort("coin", maintain_order=True)
         moment = at if at is not None else known["as_of"].max()
         age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
-        return known.with_columns(age_s=age_s).select(*KNOWN).rechunk()  # sums follow chunks, to the last bit
+        names = tuple(KNOWN) if self._columns is None else self._columns
+        return known.with_columns(age_s=age_s).select(*names).rechunk()  # sums follow chunks, to the last bit
 
     def accounts(self, at: datetime | None = None) -> pl.DataFrame:
         """The last reading of every account in every dex, those without positions included: `ACCOUNTS`."""
-        both = pl.concat([self.stored_accounts(at), self._batches.until(self._store, at).accounts])
+        stored, lately = self.stored_accounts(at), self._batches.until(self._store, at).accounts
+        if lately.is_empty():
+            return stored
+        both = pl.concat([stored, lately])
         return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
 
     def notes(self, at: datetime | None = None) -> Notes:
@@ -107,7 +115,8 @@ class Readings:
             return None
         if self._coin is None:
             keep_latest(self._store)
-        return Latest.of(self._store, self._coin)
+        narrow = self._batches.until(self._store).accounts.is_empty()
+        return Latest.of(self._store, self._coin, self._columns if narrow else None)
 
 
 def positions_as_of(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
