@@ -3,8 +3,9 @@
 
 Rows are faults (`planted.faults`), columns kinds of maps: copies of the exact map and of its crowd, two of our models
 that stand beside the file, a model of another family (bell), a vendor's tiers with shares of its own, and another
-venue's real positions. A cell has how often the fault was named, of how many; then `x` how often another change was,
-`?` how often it was said that it cannot be told. The last rows are of sums of three venues. Everything is synthetic.
+venue's real positions. A cell has how often the fault was named, of how many; then how often another change was (`x`),
+levels where the price has just been were without what is wrong with them (`!`), or it was said that it cannot be told
+(`?`). The last rows are of sums of three venues. Everything is synthetic.
 """
 
 import argparse
@@ -28,10 +29,12 @@ TWICE: Final = 1.4
 NEAR: Final = 0.015
 """Of price, between where a cluster was planted and where it is named."""
 WANTED: Final = {
-    "exchanged": "looks_mirrored",
-    "centred on the mean": "looks_centred_on_mean",
-    "stale": "looks_stale",
+    "none": frozenset[str](),
+    "exchanged": {"looks_mirrored"},
+    "centred on the mean": {"looks_centred_on_mean"},
+    "stale": {"swept_levels", "looks_moved"},
 }
+"""What names a fault, else `looks_moved`, whose text states another moment too."""
 TOO_MUCH: Final = ("phantom_cluster", "heavy_cluster")
 OF_ONE: Final = ("whole", "crowd", "vintages", "tiers", "bell", "vendor", "real")
 
@@ -46,7 +49,9 @@ def results(ground: Ground, folder: Path) -> Iterator[tuple[str, str, str]]:
                 continue
             truth = with_whale(ground.truth, ground.below) if fault == "whale" else ground.truth
             given = [file_of(truth, mass, folder), *models]
-            found = compare_maps(truth, given, crowd=ground.crowd, baselines=[ground.baseline]).models[0]
+            found = compare_maps(
+                truth, given, crowd=ground.crowd, baselines=[ground.baseline], reached=ground.reached
+            ).models[0]
             if fault == "none":
                 honest = factor_of(found)
             yield kind, fault, said(found, fault, honest, truth.mark_px)
@@ -73,10 +78,12 @@ def said(result: ModelResult, fault: str, honest: float, mark_px: float) -> str:
     elif fault == "whale":
         named = any(at(one, mark_px / PLANTED_AT) for one in of_codes(result.diagnosis, ("missed_holder",)))
     else:
-        named = fault != "none" and WANTED.get(fault, "looks_moved") in codes
+        named = bool(codes & WANTED.get(fault, {"looks_moved"}))
     if named:
         return "named"
-    return "wrong" if codes & CHANGED else "untold" if result.untold else "silent"
+    if codes & CHANGED:
+        return "wrong"
+    return "swept" if "swept_levels" in codes else "untold" if result.untold else "silent"
 
 
 def factor_of(result: ModelResult) -> float:
@@ -103,7 +110,9 @@ def missing(result: ModelResult, lacking: str) -> str:
 def cell(words: list[str]) -> str:
     counts = Counter(words)
     more = "".join(
-        f" {mark}{counts[word]}" for word, mark in (("wrong", "x"), ("untold", "?")) if counts[word]
+        f" {mark}{counts[word]}"
+        for word, mark in (("wrong", "x"), ("swept", "!"), ("untold", "?"))
+        if counts[word]
     )
     return f"{counts['named']}/{len(words)}{more}"
 
@@ -112,7 +121,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("seeds", type=int, nargs="?", default=12)
     parser.add_argument("--first", type=int, default=1)
-    parser.add_argument("--keep", type=Path)
+    parser.add_argument("--keep", type=Path, help="where markets are kept")
     asked = parser.parse_args()
     found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     with tempfile.TemporaryDirectory() as folder:

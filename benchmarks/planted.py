@@ -19,6 +19,7 @@ import polars as pl
 
 from liqtruth.compare.imported.read import read_map
 from liqtruth.compare.modelled import modelled_map
+from liqtruth.compare.observed.reached import Reached, reached_prices
 from liqtruth.estimator.feeds.fetch import fetch
 from liqtruth.estimator.model.baselines import MOVING_AVERAGE
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -58,6 +59,7 @@ class Ground:
     mass: Mapping[str, FloatArray]
     older: Mapping[str, FloatArray]
     sums: Mapping[str, Mapping[str, FloatArray]]
+    reached: Reached | None
 
     @property
     def mean_away(self) -> float:
@@ -121,6 +123,7 @@ def _made(seed: int) -> Ground:
             }
             for when in (at, at - STALE)
         )
+        reached = reached_prices(store, "BTC", VENUES, at)
         baseline = modelled_map(store, "BTC", VENUE, MOVING_AVERAGE, window, at=at)
     grid = truth.grid
     sums = _by_venue(models, grid, seed) | {"real": {one: _real(now, one, grid) for one in VENUES}}
@@ -135,6 +138,7 @@ def _made(seed: int) -> Ground:
         exact | {kind: of[VENUE] for kind, of in sums.items()},
         older | {kind: of[VENUE] for kind, of in old.items()},
         {kind: of for kind, of in sums.items() if kind != "vintages"},
+        reached,
     )
 
 

@@ -18,6 +18,7 @@ from liqtruth.compare.comparison.session import (
     baseline_maps,
     left_out,
     make_map,
+    reached_before,
     venues_of,
 )
 from liqtruth.compare.imported.named_files import names_file
@@ -140,6 +141,7 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
         baselines=baselines,
         around=around_maps(view, coin, (truth, *maps), of_windows=maps if plan.windows else ()),
         within_pct=plan.within_pct,
+        reached=reached_before(view, truth, maps),
     )
     found = replace(found, left_out=left_out(lacking))
     unmade = tuple(one.label for one in lacking if one.why == STOPPED)

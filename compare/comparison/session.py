@@ -12,6 +12,7 @@ from liqtruth.compare.imported.overlap import apart, shift
 from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
+from liqtruth.compare.observed.reached import Reached, reached_prices
 from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
@@ -151,6 +152,7 @@ def compare_stored(
         baselines=baselines,
         around=around,
         within_pct=within_pct,
+        reached=reached_before(view, truth_map, maps),
     )
     return replace(found, left_out=left_out(unfit))
 
@@ -225,6 +227,14 @@ def baseline_maps(
         else:
             missing.append((model, reasons[0]))
     return tuple(found), (note("baselines_missing", missing=missing),) if missing else ()
+
+
+def reached_before(store: Store, truth: Heatmap, maps: Sequence[Heatmap]) -> Reached | None:
+    """Where the price has been in the hours before the truth; asked only where somebody else's map is compared."""
+    if not any(one.source == "imported" for one in maps):
+        return None
+    venues = dict.fromkeys((*venues_of(maps), truth.venue))
+    return reached_prices(store, truth.coin, venues, truth.as_of)
 
 
 def venues_of(maps: Sequence[Heatmap]) -> list[str]:
