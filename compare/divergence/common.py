@@ -31,8 +31,10 @@ from liqtruth.compare.divergence.divergence import (
 from liqtruth.compare.divergence.judging import CLUSTERS_KEPT, Alone, Judge, is_reading, looks_read, set_aside
 from liqtruth.compare.divergence.layers import layer_results, pair, range_results, with_those_aside
 from liqtruth.compare.divergence.matching import clusters_of, in_range
+from liqtruth.compare.divergence.swept import swept_levels
 from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
+from liqtruth.compare.observed.reached import Reached
 from liqtruth.compare.statistics.distances import common_range_pct
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import (
@@ -65,6 +67,7 @@ class Maps:
     ranges: tuple[RangeResult, ...]
     own: tuple[Alone, ...]
     aside: tuple[Aside | None, ...]
+    reached: Reached | None
 
     @classmethod
     def of(
@@ -74,6 +77,7 @@ class Maps:
         models: Sequence[Heatmap],
         baselines: Sequence[Heatmap],
         within_pct: float,
+        reached: Reached | None = None,
     ) -> "Maps":
         named = tuple(told_apart(models))
         bars = tuple(barred(model.training, truth.coin, truth.as_of) for model in named)
@@ -81,7 +85,7 @@ class Maps:
         ranges = range_results(truth, crowd, named, bars, baselines, readings)
         own = tuple(Alone.of(ranges, at, within_pct, reading=reading) for at, reading in enumerate(readings))
         aside = set_aside(own)
-        return cls(truth, crowd, named, baselines, within_pct, bars, ranges, own, aside)
+        return cls(truth, crowd, named, baselines, within_pct, bars, ranges, own, aside, reached)
 
     @property
     def ranked(self) -> list[int]:
@@ -276,6 +280,10 @@ class Common:
         model of the same venue stands in place of one that explains some of the distance from the truth."""
         found, reach_pct = result.diagnosis, own.scores.reach_pct
         changed = () if own.reading else beside_models(model, self.maps.models, reach_pct)
+        if not (changed or own.reading or of_codes(found, CHANGED)):
+            told = own.layer is not None and result.turned_at is None
+            judge = self.judge(own.layer).whole
+            changed = swept_levels(judge, model, self.maps.models, self.maps.reached, reach_pct, told=told)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
         venues = lacking_venue(model, self.maps.models, reach_pct)

@@ -283,7 +283,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "moments_apart": lambda values: (
         f"its moment is {age(values['gap_s'])} {values['when']} the truth's: "
-        f"{'the truth' if values['when'] == 'after' else 'the map'} is the older of both."
+        f"{'the truth' if values['when'] == 'after' else 'the map'} is the older of the two."
     ),
     "moment_ago": "of {at}, {age_s:age} ago.",
     "marks_apart": "its mark is {basis_pct:+.2f} % from the truth's ({model_px:,.6g} and {truth_px:,.6g}).",
