@@ -194,8 +194,9 @@ def bounds_of(pairs: Sequence[Sample], fitted: Fitted) -> Bounds | None:
 
 
 def enough_maps(pairs: Sequence[Sample]) -> bool:
-    """Whether quantiles of `LEVEL` exist: of two coins at least, with `FEWEST_INDEPENDENT` maps between them."""
-    return len(coins_of(pairs)) > 1 and _independent(pairs) >= FEWEST_INDEPENDENT
+    """Whether quantiles of `LEVEL` exist and tell of coins: `FEWEST_INDEPENDENT` maps of `FEWEST_COINS`. Of two coins
+    each would be drawn by the other alone: bounds of that held on half of the maps of a third (synthetic)."""
+    return len(coins_of(pairs)) >= FEWEST_COINS and _independent(pairs) >= FEWEST_INDEPENDENT
 
 
 def _independent(pairs: Sequence[Sample]) -> int:
