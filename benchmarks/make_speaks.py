@@ -33,6 +33,7 @@ from liqtruth.compare.transfer.flow import mass_by_leverage
 from liqtruth.compare.transfer.transfer import Z80
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.writing import write_atomically
 from liqtruth.sandbox.market.families import POPULATIONS, drawn_mix
 from liqtruth.sandbox.market.population import HYPERLIQUID_MIX, Centralised, TraderType
 from tests.compare.shifted_venues import FORTY, HIGH, ONE_MODE, SOURCE, ShiftedMarket, ShiftedVenue
@@ -131,7 +132,8 @@ def sides_kept(seed: int, folder: Path, accounts: int) -> list[Side]:
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         market = ShiftedMarket.of(seed, accounts, DAYS, coins=COINS, kinds=kinds_of(seed))
-        path.write_bytes(pickle.dumps(sides_of(seed, market)))
+        write_atomically(path, pickle.dumps(sides_of(seed, market)))
+        say(f"seed {seed}: simulated")
     kept: list[Side] = pickle.loads(path.read_bytes())
     return kept
 

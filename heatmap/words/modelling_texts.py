@@ -128,7 +128,7 @@ MODELLING: Final[dict[str, str | Callable[[Values], str]]] = {
     "unbounded_not_levelled": (
         "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
     ),
-    "unbounded": "no bounds: the model was not validated on any held-out map",
+    "unbounded": "no bounds: too few coins or maps were held out from the fit to tell how far off it is",
     "withheld_nothing_below": (
         "{side} bounds within {distances:rates} % are withheld: so little stands there that they would begin at nothing"
     ),
