@@ -12,7 +12,6 @@ other venues (`make_speaks.py`), none of these. What was simulated is kept in a 
     python benchmarks/bench_transfer.py --seeds 301 302 303
 """
 
-import argparse
 import pickle
 import sys
 import tempfile
@@ -28,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
-from benchmarks.telling import say
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.job import STEP
