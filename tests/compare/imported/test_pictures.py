@@ -43,7 +43,7 @@ def values(found: Heatmap, code: str) -> Any:
 
 
 @pytest.mark.parametrize("palette", PALETTES)
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_png_is_read_within_a_fifth_of_a_percent_of_price(palette: str, seed: int, tmp_path: Path) -> None:
     drawn = screenshot(palette, seed)
     found = read(drawn.saved(tmp_path), drawn)
@@ -54,7 +54,7 @@ def test_a_png_is_read_within_a_fifth_of_a_percent_of_price(palette: str, seed: 
 
 
 @pytest.mark.parametrize(("palette", "most"), [("coinglass", 0.4), ("magma", 0.2), ("ours", 0.7)])
-@pytest.mark.parametrize("seed", [1, 2, 3])
+@pytest.mark.parametrize("seed", [1, 2])
 def test_a_jpeg_of_quality_85_is_read_less_exactly(
     palette: str, most: float, seed: int, tmp_path: Path
 ) -> None:
@@ -87,7 +87,7 @@ def test_axes_either_way_an_empty_margin_and_a_missing_bar_change_nothing(
     assert values(found, "picture_axis")["is_log"] == bool(changed.get("log"))
 
 
-@pytest.mark.parametrize("scale", [0.5, 0.75, 1.5, 2.0])
+@pytest.mark.parametrize("scale", [0.5, 0.75, 2.0])
 def test_the_size_of_a_picture_changes_its_resolution_alone(scale: float, tmp_path: Path) -> None:
     drawn = screenshot("coinglass", scale=scale)
     found = read(drawn.saved(tmp_path), drawn)
