@@ -31,7 +31,7 @@ from liqtruth.compare.divergence.divergence import (
 from liqtruth.compare.divergence.judging import CLUSTERS_KEPT, Alone, Judge, is_reading, looks_read, set_aside
 from liqtruth.compare.divergence.layers import layer_results, pair, range_results, with_those_aside
 from liqtruth.compare.divergence.matching import clusters_of, in_range
-from liqtruth.compare.divergence.swept import swept_levels
+from liqtruth.compare.divergence.swept import contradicted, swept_levels
 from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
 from liqtruth.compare.observed.reached import Reached
@@ -278,12 +278,11 @@ class Common:
     def _beside_others(self, model: Heatmap, own: Alone, result: ModelResult, means: Notes) -> ModelResult:
         """With what the other maps show of it, which needs no truth: a change that leaves next to nothing beside a
         model of the same venue stands in place of one that explains some of the distance from the truth."""
-        found, reach_pct = result.diagnosis, own.scores.reach_pct
-        changed = () if own.reading else beside_models(model, self.maps.models, reach_pct)
-        if not (changed or own.reading or of_codes(found, CHANGED)):
-            told = own.layer is not None and result.turned_at is None
-            judge = self.judge(own.layer).whole
-            changed = swept_levels(judge, model, self.maps.models, self.maps.reached, reach_pct, told=told)
+        found, reach_pct = self._believable(model, own, result.diagnosis), own.scores.reach_pct
+        changed: Notes = ()
+        if not own.reading:
+            beside = beside_models(model, self.maps.models, reach_pct)
+            changed = self._believable(model, own, beside) or self._swept(model, own, result, found)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
         venues = lacking_venue(model, self.maps.models, reach_pct)
@@ -292,6 +291,23 @@ class Common:
             result,
             diagnosis=(*on_mean(found, means), *without_codes(venues, UNTOLD)),
             untold=(*(() if changed else result.untold), *untold),
+        )
+
+    def _believable(self, model: Heatmap, own: Alone, found: Notes) -> Notes:
+        """Without an exchange or a move that where the price has been contradicts."""
+        if own.reading:
+            return found
+        about = (self.maps.truth, self.maps.reached)
+        return tuple(one for one in found if one.code not in CHANGED or not contradicted(model, one, *about))
+
+    def _swept(self, model: Heatmap, own: Alone, result: ModelResult, found: Notes) -> Notes:
+        """What the prices show that were just reached, where no change is named."""
+        if of_codes(found, CHANGED):
+            return ()
+        told = own.layer is not None and result.barred is None and result.turned_at is None
+        truth = self.judge(own.layer).whole
+        return swept_levels(
+            truth, model, self.maps.models, self.maps.reached, own.scores.reach_pct, told=told
         )
 
     def _result(self, at: int) -> ModelResult:
