@@ -32,6 +32,10 @@ CLEARER: Final = 0.7
 """A change is named where it is off by at most this part of what the map is off without its levels there."""
 APART: Final = 0.9
 """And of what the other change is off."""
+KEPT: Final = 0.5
+"""A change that leaves more than this part of what a map has there does not explain it."""
+MIRRORED: Final = ((-1.0, 0.0, 0.0), (1.0, 0.0, 1.0))
+"""Sides exchanged in log price, and in percent of the mark."""
 
 
 @dataclass(frozen=True)
@@ -81,6 +85,22 @@ def _noted(found: _Swept, mark_px: float, *, alone: bool) -> Note:
     )
 
 
+def contradicted(model: Heatmap, change: Note, truth: Heatmap, reached: Reached | None) -> bool:
+    """Whether a vendor's map that has little where the price was would have much there, were it so changed: then it is
+    not; and whether one that has much would keep it."""
+    if reached is None or model.source != "imported" or apart(truth, model):
+        return False
+    axis, factor = Axis.of(model), float(change.values.get("factor", 1.0))
+    move = float(np.log1p(change.values["value"] / 100)) / factor
+    shapes: Sequence[Shape] = MIRRORED if change.code == "looks_mirrored" else ((1.0, move, 0.0),)
+    left, *found = (_most(axis, reached, shape) for shape in (AS_IT_IS, *shapes))
+    return min(found) >= max(LEAST_SHARE, KEPT * left)
+
+
+def _most(axis: Axis, reached: Reached, shape: Shape) -> float:
+    return max(_share(axis, side, reached.away(side), shape) for side in SIDES)
+
+
 def _found(truth: Heatmap, model: Heatmap, ours: Sequence[Heatmap], reached: Reached) -> Iterator[_Swept]:
     own, others = Axis.of(model), [Axis.of(one) for one in (truth, *ours)]
     for side in SIDES:
@@ -119,8 +139,7 @@ def _off(change: Change) -> float:
 def _clears(axis: Axis, reached: Reached, change: Change) -> bool:
     """By itself: what suits another leverage best is no part of it."""
     factor, move, by_percent = change.shape
-    alone = (float(np.sign(factor)), move / abs(factor), by_percent)
-    return all(_share(axis, side, reached.away(side), alone) < LEAST_SHARE for side in SIDES)
+    return _most(axis, reached, (float(np.sign(factor)), move / abs(factor), by_percent)) < LEAST_SHARE
 
 
 def _without(model: Heatmap, reached: Reached) -> Heatmap:

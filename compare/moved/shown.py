@@ -43,7 +43,7 @@ def moved_lines(moved: Moved) -> Iterator[str]:
     """The move of the mark, and each fate with how many clusters and USD it was of."""
     change = 100 * (moved.after_mark_px / moved.before_mark_px - 1)
     yield (
-        f"mark {price(moved.before_mark_px)} to {price(moved.after_mark_px)} ({change:+.1f} %), between "
+        f"mark {price(moved.before_mark_px)} to {price(moved.after_mark_px)} ({change:+.1f} %), seen between "
         f"{price(moved.low_px)} and {price(moved.high_px)}"
     )
     for fate in FATES:
