@@ -137,7 +137,7 @@ def root(
             show_default=False,
             metavar="URL",
             help="The tables' database, postgresql://user@host/name, needed where --data-dir is s3://; default: a file "
-            "in the data directory. A password is better kept in the variable: other users see what a command is given.",
+            "in the data directory. A password is better kept in the variable: other users see what is typed.",
         ),
     ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,

@@ -404,7 +404,8 @@ def open(path: str | Path | None = None, *, database_url: str | None = None) -> 
         The directory, or `s3://bucket/prefix`; default: as the command line, `LIQTRUTH_DATA_DIR` or the user's data
         directory.
     database_url : str, optional
-        The tables' database, `postgresql://user@host/name`; default: `LIQTRUTH_DATABASE_URL`, or a file in the directory.
+        The tables' database, `postgresql://user@host/name`; default: `LIQTRUTH_DATABASE_URL`, or a file in the
+        directory.
 
     Returns
     -------

@@ -25,18 +25,10 @@ SKEW_S: Final = 5.0
 SHOWN_FAULTS: Final = 4
 AGE_SHARES: Final = (0.5, 0.9, 0.99)
 COLUMNS: Final = (
-    "address",
-    "coin",
-    "szi",
-    "mark_px",
-    "notional_usd",
-    "status",
-    "check",
-    "exchange_read",
-    "source",
-    "as_of",
+    *("address", "coin", "szi", "mark_px", "notional_usd", "as_of", "source"),
+    *("status", "check", "exchange_read"),
 )
-"""Of positions, which are those of everyone."""
+"""Of positions: those of everyone are read."""
 
 
 @dataclass(frozen=True)

@@ -63,8 +63,6 @@ Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.int64]
 
 HIGHEST_PRICE = 1e15
-BLOCK: Final = 32_768
-"""Positions that are solved at a time."""
 
 
 def maintenance_margin(notional_usd: Floats, table_row: Rows, tables: MarginTables) -> Floats:
@@ -109,8 +107,7 @@ def solve_liquidation_price(
     """Price at which `constant_usd + szi * x` equals the maintenance margin of `|szi| * x`.
 
     Nearly all roots lie in the lowest tier, where nothing is deducted: it is solved for everyone, and the others for
-    those alone whose notional at that price reaches a higher one. In blocks, so that what lies between inputs and
-    prices stays in the cache.
+    those alone whose notional at that price reaches a higher one.
 
     Parameters
     ----------
@@ -122,43 +119,29 @@ def solve_liquidation_price(
     array of shape (n,)
         Prices; NaN where the root is outside (0, 1e15], and where an input is NaN or the row is 0.
     """
-    price, is_higher = np.empty(len(szi)), np.zeros(len(szi), dtype=np.bool_)
-    room = np.empty((2, min(len(szi), BLOCK)))
-    parts = [slice(start, start + BLOCK) for start in range(0, len(szi), BLOCK)]
+    size = np.abs(szi)
+    slope = tables.rate[:, 0].take(table_row)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        for part in parts:
-            rows, notional_usd = table_row[part], room[0, : len(szi[part])]
-            _in_lowest_tier(szi[part], constant_usd[part], rows, tables, price[part], room)
-            if tables.tiers > 1:
-                bound = tables.lower_bound_usd[:, 1].take(rows)
-                np.greater_equal(notional_usd, bound, out=is_higher[part])
-        higher = np.flatnonzero(is_higher)
-        price[higher] = _in_any_tier(szi[higher], constant_usd[higher], table_row[higher], tables)
-    for part in parts:
-        _void_what_is_no_price(price[part], room[0])
+        slope *= size
+        slope -= szi
+        price = np.divide(constant_usd, slope, out=slope)
+        if tables.tiers > 1:
+            size *= price
+            higher = np.flatnonzero(size >= tables.lower_bound_usd[:, 1].take(table_row))
+            price[higher] = _in_any_tier(szi[higher], constant_usd[higher], table_row[higher], tables)
+    is_none = price <= 0
+    is_none |= price > HIGHEST_PRICE
+    _void(price, is_none, size)
     return price
 
 
-def _in_lowest_tier(
-    szi: Floats, constant_usd: Floats, table_row: Rows, tables: MarginTables, price: Floats, room: Floats
-) -> None:
-    """Write the root in the lowest tier to `price`, and to the first row of `room` the notional there, USD."""
-    notional_usd, slope = room[:, : len(szi)]
-    size = np.abs(szi, out=notional_usd)
-    np.multiply(tables.rate[:, 0].take(table_row), size, out=slope)
-    slope -= szi
-    np.divide(constant_usd, slope, out=price)
-    notional_usd *= price
+def _void(price: Floats, is_none: npt.NDArray[np.bool_], room: Floats) -> None:
+    """NaN, which is what all bits set are, in place of some prices; `room` is as long and overwritten.
 
-
-def _void_what_is_no_price(price: Floats, room: Floats) -> None:
-    """NaN in place of roots outside (0, 1e15]: all bits of it set, for a branch that is guessed wrongly costs as much
-    as ten divisions."""
-    is_none = price <= 0
-    is_none |= price > HIGHEST_PRICE
-    every_bit = room.view(np.int64)[: len(price)]
+    Choosing between two values takes a branch, and one that is guessed wrongly costs as much as ten divisions.
+    """
+    every_bit, bits = room.view(np.int64), price.view(np.int64)
     np.negative(is_none.view(np.int8), out=every_bit)
-    bits = price.view(np.int64)
     bits |= every_bit
 
 

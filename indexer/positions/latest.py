@@ -89,10 +89,9 @@ def last_book(store: Store) -> Reading | None:
 def _rows(
     store: Store, known: LatestKnown, dataset: str, schema: Schema, coin: str | None = None
 ) -> pl.DataFrame:
-    columns = tuple(schema)
     if not known.book:
-        rows = known.read(dataset, coin, columns)
+        rows = known.read(dataset, coin, tuple(schema))
         return empty(schema) if rows is None else conform(rows, schema)
     with suppress(NothingStored):
-        return conform(store.lake.read_snapshots(dataset, [known.book], coin, columns), schema)
+        return conform(store.lake.read_snapshots(dataset, [known.book], coin, tuple(schema)), schema)
     return empty(schema)

@@ -269,7 +269,7 @@ class Lake:
         """All rows of these readings with a `reading_id` column; raises `NothingStored` where there are none.
 
         A column that only some of the readings have (an earlier liqtruth stored fewer) is null in the others. With
-        `columns` at least these of what is there: no more than them are read of a reading that has a file of its own.
+        `columns` at least these of what is there: where it can, no others are read.
         """
         parts = self.snapshots(dataset, reading_ids, None if coin is None else (coin,), columns)
         if not parts:

@@ -142,8 +142,8 @@ def read_together(place: Place, heights: Mapping[str, int]) -> list[pl.DataFrame
     """The rows of files by name that were not packed, of so many rows each; none where any of them is not as it should
     be.
 
-    One scan of a hundred files of a day costs a third of a hundred scans. It takes only files of the same columns as the
-    first, which says of all whether they were packed: a packed one beside plain ones has other types or columns.
+    One scan of a hundred files of a day costs a third of a hundred scans. It takes only files of the same columns as
+    the first, which says of all whether they were packed: a packed one beside plain ones has other types or columns.
     """
     if len(heights) < 2:
         return []

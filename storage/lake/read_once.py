@@ -12,8 +12,8 @@ from liqtruth.storage.database.records import Partition
 from liqtruth.storage.lake.lake import Coins, Lake
 from liqtruth.storage.lake.manifest import Series
 
-Key = tuple[str, Coins, tuple[str, ...], tuple[str, ...] | None]
-"""A file, the coins that were read of it, of an archive the readings, and the columns."""
+Key = tuple[str, Coins, tuple[str, ...]]
+"""A file, the coins that were read of it, and of an archive the readings."""
 MOST_BYTES: Final = 1 << 29
 """Of frames that are kept: a long history of readings goes through, the latest used stay."""
 
@@ -66,12 +66,10 @@ class ReadOnce(Lake):
         ]
 
     def _read_together(self, by_file: Mapping[str, Partition]) -> dict[str, pl.DataFrame]:
-        found = {
-            file: frame for file in by_file if (frame := self.kept.get((file, None, (), None))) is not None
-        }
+        found = {file: frame for file in by_file if (frame := self.kept.get((file, None, ()))) is not None}
         more = super()._read_together({file: row for file, row in by_file.items() if file not in found})
         for file, frame in more.items():
-            self.kept.put((file, None, (), None), frame)
+            self.kept.put((file, None, ()), frame)
         return found | more
 
     def _read_file(
@@ -82,9 +80,10 @@ class ReadOnce(Lake):
         reading_ids: tuple[str, ...],
         columns: tuple[str, ...] | None,
     ) -> pl.DataFrame:
-        key = (file, coins, reading_ids if row.archive is not None else (), columns)
+        """All columns, whoever asks first: others of the same command want others."""
+        key = (file, coins, reading_ids if row.archive is not None else ())
         frame = self.kept.get(key)
         if frame is None:
-            frame = super()._read_file(file, row, coins, reading_ids, columns)
+            frame = super()._read_file(file, row, coins, reading_ids, None)
             self.kept.put(key, frame)
         return frame
