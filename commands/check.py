@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.options import Coins, Days, Range, existing_store, length_option, opened_store
 from liqtruth.commands.output import deliver
 from liqtruth.commands.reading_options import (
     AddressFiles,
@@ -116,7 +116,7 @@ def check(
     if not (plan.maps or plan.venues):
         raise BadInput("there must be a map to check: give --map FILE, or a --venue to model")
     with on_signal() as stop:
-        with opened_store() as store:
+        with existing_store() if offline else opened_store() as store:
             asked = (exchange, stats_url, concurrency, evm, batch)
             failed = [] if offline else read_first(store, plan, stop, *asked)
             checked, missing = [], list[MissingData]()

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import At, Coin, Range, Window, Windows, opened_store
+from liqtruth.commands.options import At, Coin, Range, Window, Windows, any_store
 from liqtruth.commands.output import export_divergence
 from liqtruth.commands.targets import DivergenceOut
 
@@ -44,7 +44,7 @@ def compare(
     from liqtruth.compare.comparison.session import Files, compare_stored
 
     files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
-    with opened_store() as store:
+    with any_store() as store:
         result = compare_stored(
             store,
             coin,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liqtruth.commands.grammar import App
-from liqtruth.commands.options import Coin, Columns, Days, length_option, opened_store
+from liqtruth.commands.options import Coin, Columns, Days, existing_store, length_option, opened_store
 from liqtruth.commands.output import deliver, json_of, say_lines, show, show_summaries, tell, tell_rows
 from liqtruth.commands.reading_options import BaseUrl, Log
 from liqtruth.commands.targets import JsonOut, TableOut
@@ -222,7 +222,7 @@ def feed_events(
 
     wanted = parse_coins(coins) if coins else []
     venues = split_names(venue or "")
-    with opened_store() as store:
+    with existing_store() as store:
         if follow:
             return _follow(lambda: _events_view(recent(store, wanted, venues, since), most))
         found = recent(store, wanted, venues, since)
@@ -251,7 +251,7 @@ def feed_status_command(out: TableOut) -> None:
     """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
-    with opened_store() as store:
+    with existing_store() as store:
         status = feed_status(store.view())
 
     def shown() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from liqtruth.commands.map_options import MapFiles, Picture
-from liqtruth.commands.options import At, Coins, Days, Range, opened_store
+from liqtruth.commands.options import At, Coins, Days, Range, existing_store
 from liqtruth.commands.output import json_of, write_text
 from liqtruth.commands.targets import STDOUT
 from liqtruth.commands.terminal import say
@@ -114,7 +114,7 @@ def report(
         within_pct=float(within_pct),
         windows=True,
     )
-    with opened_store() as store:
+    with existing_store() as store:
         run = write_reports(store, plan, folder, keep=keep, on_made=partial(tell_made, quiet=json))
     conditions, now, index = tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC), None
     if run.made or folder.is_dir():

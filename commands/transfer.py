@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from liqtruth.commands.options import Coins, End, Seed, Start, length_option, opened_store
+from liqtruth.commands.options import Coins, End, Seed, Start, existing_store, length_option
 from liqtruth.commands.output import progress, tell
 from liqtruth.commands.targets import PageOut
 from liqtruth.commands.terminal import say
@@ -61,7 +61,7 @@ def transfer(
     from liqtruth.compare.transfer.shown import tell_transfer, write_page
 
     asked = Asked(venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, seed)
-    with opened_store() as store:
+    with existing_store() as store:
         with progress("transfer", 1.0) as advance:
             done = carried_over(store, asked, on_progress=advance)
         path = save(store.settings.data_dir, done)

@@ -10,7 +10,7 @@ import typer
 from liqtruth.commands.grammar import Options
 from liqtruth.commands.map import map_app
 from liqtruth.commands.map_options import Picture
-from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, opened_store, settings
+from liqtruth.commands.options import Clusters, Coin, Columns, WidthBps, any_store, settings
 from liqtruth.commands.output import deliver, export_map, export_series, json_of, say_lines
 from liqtruth.commands.targets import MapOut, Outputs
 from liqtruth.commands.terminal import say
@@ -100,7 +100,7 @@ def export_made(drawn: "Heatmap", out: Outputs, clusters: bool) -> None:
         return export_map(drawn, out)
     from liqtruth.compare.modelled import map_facts
 
-    with opened_store() as store:
+    with any_store() as store:
         facts = map_facts(store, drawn)
     return export_map(drawn, out, clusters=True, facts=facts)
 

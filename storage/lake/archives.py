@@ -17,19 +17,10 @@ from urllib.parse import quote
 import polars as pl
 
 from liqtruth.storage.database.records import Partition, Reading, Scope
+from liqtruth.storage.lake.digits import READING
+from liqtruth.storage.lake.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
-from liqtruth.storage.lake.moving import (
-    ACCOUNT,
-    COLLATERAL,
-    FORMAT,
-    KEY,
-    OF_COLLATERAL,
-    OF_POSITIONS,
-    PLACE,
-    READING,
-    decoded,
-    encoded,
-)
+from liqtruth.storage.lake.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
 from liqtruth.storage.lake.parquet import packed, write_new
 
 if TYPE_CHECKING:
@@ -47,6 +38,8 @@ OF_READINGS: Final = (
 """Manifest rows of files of the readings `ids`, be they their own or an archive's."""
 OF_DATASET: Final = "dataset || '' = :dataset"
 """Beside it: an expression, or SQLite takes the index on datasets and reads the whole history of this one."""
+SMALL: Final = 9
+"""Level of zstd: long runs of decimals, which polars stores without a dictionary, take a tenth."""
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
 
@@ -170,18 +163,24 @@ def _write(
     if rows.is_empty():
         return []
     last = archive.readings[-1]
-    stored = rows
+    stored, digits = rows, Digits({})
     if dataset == SHARED:
-        stored = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
+        stored, digits = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
     elif dataset == "positions":
-        stored = encoded(rows, OF_POSITIONS, KEY)
+        stored, digits = encoded(rows, OF_POSITIONS, KEY)
         stored = stored.drop(shares)
     small, metadata = packed(stored)
     metadata[FORMAT] = json.dumps(
-        {"columns": rows.columns, "shares": bool(shares) and dataset == "positions"}
+        {
+            "columns": rows.columns,
+            "shares": bool(shares) and dataset == "positions",
+            "places": digits.places,
+            "ratios": digits.ratios,
+            "ticks": digits.ticks,
+        }
     )
     folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
-    file = write_new(small, lake.place, folder, name or archive.name, metadata)
+    file = write_new(small, lake.place, folder, name or archive.name, metadata, SMALL)
     return _rows_of(archive, file, dataset, rows)
 
 
@@ -226,17 +225,19 @@ def read_archived(
 ) -> pl.DataFrame:
     """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
     of all readings up to the last of them, by which positions are decoded."""
-    layout = json.loads(metadata[FORMAT])
+    form = next(one for one in FORMATS if one in metadata)
+    layout = json.loads(metadata[form])
+    digits = Digits(layout.get("places", {}), layout.get("ratios", ()), layout.get("ticks", {}))
     names = stored.schema[READING].categories.to_list()  # type: ignore[attr-defined]
     last = max((names.index(one) for one in reading_ids if one in names), default=-1)
     rows, columns = stored.filter(pl.col(READING).to_physical() <= last), layout["columns"]
     if row.dataset == SHARED:
-        return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns)
+        return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns, digits)
     if layout["shares"]:
         shared = lake.collateral(row, reading_ids)
         rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
-        rows = decoded(rows, OF_POSITIONS, KEY, columns)
+        rows = decoded(rows, FORMATS[form], KEY, columns, digits)
     rows = rows.filter(pl.col(READING).cast(pl.String).is_in(reading_ids))
     group = [name for name in (READING, "coin") if name in rows.columns]
     rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
