@@ -238,7 +238,8 @@ def read_archived(
         rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
         rows = decoded(rows, FORMATS[form], KEY, columns, digits)
-    rows = rows.filter(pl.col(READING).cast(pl.String).is_in(reading_ids))
+    asked = [number for number, one in enumerate(names) if one in reading_ids]
+    rows = rows.filter(pl.col(READING).to_physical().is_in(asked))
     group = [name for name in (READING, "coin") if name in rows.columns]
     rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
     ordered = rows.with_columns(pl.col(PLACE) + rank).sort(*group, PLACE)

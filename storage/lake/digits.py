@@ -85,9 +85,13 @@ def _halves(steps: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint16], npt.
     return (steps % FEW).astype(np.uint16), steps // FEW
 
 
+def _whole(column: pl.Series) -> npt.NDArray[np.unsignedinteger]:
+    return (column.fill_null(0) if column.null_count() else column).to_numpy()
+
+
 def steps_of(stored: pl.DataFrame, column: str) -> Numbers:
     """The whole numbers that `with_steps` was given; 0 where the value is null."""
-    near, far = (stored[f"{column}{half}"].fill_null(0).to_numpy() for half in ("+", "++"))
+    near, far = (_whole(stored[f"{column}{half}"]) for half in ("+", "++"))
     steps: npt.NDArray[np.uint64] = near.astype(np.uint64) + far.astype(np.uint64) * FEW
     signs: Numbers = -(steps & np.uint64(1)).view(np.int64)
     return (steps >> np.uint64(1)).view(np.int64) ^ signs

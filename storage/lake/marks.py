@@ -24,14 +24,12 @@ def ratios_of(rows: pl.DataFrame, readings: Numbers) -> Flags:
         return np.empty(0, np.bool_)
     mark, ratio = rows.select("mark_px", ratio=pl.col("notional_usd") / pl.col("szi").abs()).get_columns()
     off = (mark.is_not_null() & mark.ne_missing(ratio)).to_numpy()
-    return np.bincount(readings, off, int(readings.max(initial=-1)) + 1) == 0
+    return np.asarray(np.bincount(readings, off, int(readings.max(initial=-1)) + 1) == 0)
 
 
 def ticks_of(rows: pl.DataFrame, is_ratio: Flags) -> Floats:
     """Marks, those that are ratios with the fewest decimals that give nearly all notionals of their coin."""
-    mark, szi, notional = (
-        rows[name].fill_null(np.nan).to_numpy() for name in ("mark_px", "szi", "notional_usd")
-    )
+    mark, szi, notional = (rows[name].to_numpy() for name in ("mark_px", "szi", "notional_usd"))
     coin = _coins(rows)
     counted = np.bincount(coin[is_ratio], minlength=int(coin.max(initial=-1)) + 1)
     tick, sent, left = mark.copy(), np.full(mark.size, 10.0 ** PLACES[0]), is_ratio
@@ -65,7 +63,7 @@ def since_last(rows: pl.DataFrame, ticks: Mapping[str, int]) -> Numbers:
     place = np.arange(order.size)
     last = np.maximum.accumulate(np.where(known, place, 0))  # a row without a mark is no step
     last = np.maximum(last, np.repeat(begins, np.diff(np.append(begins, order.size))))
-    units = units_of(rows[TICK].fill_null(np.nan).to_numpy(), _tick_scale(rows, ticks))[order][last]
+    units = units_of(rows[TICK].to_numpy(), _tick_scale(rows, ticks))[order][last]
     steps = np.diff(units, prepend=np.int64(0))
     steps[begins] = units[begins]
     found = np.empty_like(steps)

@@ -156,7 +156,7 @@ def _arrays(rows: pl.DataFrame, forecasts: Sequence[Forecast]) -> dict[str, Floa
     """Every column that a forecast looks at; one that is not decoded yet is nan."""
     names = dict.fromkeys(name for one in forecasts for name in (*one.needs, one.column))
     return {
-        name: rows[name].fill_null(np.nan).to_numpy().copy()
+        name: rows[name].to_numpy(writable=True)  # polars gives nan for null
         if rows.schema.get(name) == pl.Float64
         else np.full(rows.height, np.nan)
         for name in names
