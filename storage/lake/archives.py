@@ -10,7 +10,7 @@ at any instant leaves the old files or the new ones. A column that only some of 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
@@ -40,6 +40,7 @@ OF_DATASET: Final = "dataset || '' = :dataset"
 """Beside it: an expression, or SQLite takes the index on datasets and reads the whole history of this one."""
 SMALL: Final = 9
 """Level of zstd: long runs of decimals, which polars stores without a dictionary, take a tenth."""
+DIGITS: Final = tuple(one.name for one in fields(Digits))
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
 
@@ -163,7 +164,7 @@ def _write(
     if rows.is_empty():
         return []
     last = archive.readings[-1]
-    stored, digits = rows, Digits({})
+    stored, digits = rows, Digits()
     if dataset == SHARED:
         stored, digits = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
     elif dataset == "positions":
@@ -174,9 +175,7 @@ def _write(
         {
             "columns": rows.columns,
             "shares": bool(shares) and dataset == "positions",
-            "places": digits.places,
-            "ratios": digits.ratios,
-            "ticks": digits.ticks,
+            **{name: getattr(digits, name) for name in DIGITS},
         }
     )
     folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
@@ -224,13 +223,14 @@ def read_archived(
     reading_ids: tuple[str, ...],
 ) -> pl.DataFrame:
     """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
-    of all readings up to the last of them, by which positions are decoded."""
+    of all readings by which positions are decoded."""
     form = next(one for one in FORMATS if one in metadata)
     layout = json.loads(metadata[form])
-    digits = Digits(layout.get("places", {}), layout.get("ratios", ()), layout.get("ticks", {}))
+    digits = Digits(**{name: layout[name] for name in DIGITS if name in layout})
     names = stored.schema[READING].categories.to_list()  # type: ignore[attr-defined]
-    last = max((names.index(one) for one in reading_ids if one in names), default=-1)
-    rows, columns = stored.filter(pl.col(READING).to_physical() <= last), layout["columns"]
+    asked, number = [names.index(one) for one in reading_ids if one in names], pl.col(READING).to_physical()
+    needed = number.is_between(digits.since(asked), max(asked, default=-1))
+    rows, columns = stored.filter(needed), layout["columns"]
     if row.dataset == SHARED:
         return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns, digits)
     if layout["shares"]:
@@ -238,8 +238,7 @@ def read_archived(
         rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
         rows = decoded(rows, FORMATS[form], KEY, columns, digits)
-    asked = [number for number, one in enumerate(names) if one in reading_ids]
-    rows = rows.filter(pl.col(READING).to_physical().is_in(asked))
+    rows = rows.filter(number.is_in(asked))
     group = [name for name in (READING, "coin") if name in rows.columns]
     rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
     ordered = rows.with_columns(pl.col(PLACE) + rank).sort(*group, PLACE)

@@ -29,6 +29,11 @@ def readings_of(rows: pl.DataFrame) -> Numbers:
     return rows[READING].to_physical().cast(pl.Int64).to_numpy()
 
 
+def blocks_of(rows: pl.DataFrame, every: int) -> Numbers:
+    """The number of the so many readings that each row is in; one in all where that is 0."""
+    return readings_of(rows) // every if every else np.zeros(rows.height, np.int64)
+
+
 def distance(values: Floats, expected: Floats, scale: Floats) -> Numbers:
     """How many last digits the values are from what was expected; `scale` is ten to the decimals, nan: bits."""
     in_units = units_of(values, scale) - units_of(expected, scale)

@@ -11,7 +11,17 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.storage.lake.digits import PLACES, Flags, Floats, Numbers, bits, readings_of, steps_of, units_of
+from liqtruth.storage.lake.digits import (
+    PLACES,
+    Flags,
+    Floats,
+    Numbers,
+    bits,
+    blocks_of,
+    readings_of,
+    steps_of,
+    units_of,
+)
 from liqtruth.storage.lake.forecasts import TICK
 
 MOST_TICK_PLACES: Final = 8
@@ -56,9 +66,10 @@ def tick_places(rows: pl.DataFrame, tick: Floats) -> dict[str, int]:
     return found if len(found) == len(names) else {}
 
 
-def since_last(rows: pl.DataFrame, ticks: Mapping[str, int]) -> Numbers:
-    """Last digits between each mark and the one of the same coin that was read before it, whoever's that was."""
-    order, begins = _by_time(rows)
+def since_last(rows: pl.DataFrame, ticks: Mapping[str, int], every: int) -> Numbers:
+    """Last digits between each mark and the one of the same coin that was read before it, whoever's that was, beginning
+    anew after `every` readings (0: never)."""
+    order, begins = _by_time(rows, every)
     known = rows[TICK].is_not_null().to_numpy()[order]
     place = np.arange(order.size)
     last = np.maximum.accumulate(np.where(known, place, 0))  # a row without a mark is no step
@@ -71,9 +82,9 @@ def since_last(rows: pl.DataFrame, ticks: Mapping[str, int]) -> Numbers:
     return found
 
 
-def ticks_read(stored: pl.DataFrame, ticks: Mapping[str, int]) -> pl.Series:
+def ticks_read(stored: pl.DataFrame, ticks: Mapping[str, int], every: int) -> pl.Series:
     """The marks of which `since_last` has the steps."""
-    order, begins = _by_time(stored)
+    order, begins = _by_time(stored, every)
     steps = steps_of(stored, TICK)[order]
     reached = np.cumsum(steps)
     lengths = np.diff(np.append(begins, steps.size))
@@ -83,12 +94,14 @@ def ticks_read(stored: pl.DataFrame, ticks: Mapping[str, int]) -> pl.Series:
     return pl.Series(TICK, np.where(known, units / _tick_scale(stored, ticks), np.nan), nan_to_null=True)
 
 
-def _by_time(rows: pl.DataFrame) -> tuple[Numbers, Numbers]:
-    """The order of rows by coin, reading and time, and where in it each coin begins."""
+def _by_time(rows: pl.DataFrame, every: int) -> tuple[Numbers, Numbers]:
+    """The order of rows by coin, reading and time, and where in it steps begin anew."""
     coin = _coins(rows)
     at = rows["as_of"].to_physical().fill_null(0).to_numpy() if "as_of" in rows.columns else coin
-    begins = np.flatnonzero(np.diff(coin, prepend=np.int64(-1)))
-    return np.lexsort((at, readings_of(rows), coin)), begins
+    order = np.lexsort((at, readings_of(rows), coin))
+    runs = np.column_stack((coin, blocks_of(rows, every)))[order]
+    is_new = np.any(np.diff(runs, axis=0, prepend=np.int64(-1)) != 0, axis=1)
+    return order, np.flatnonzero(is_new)
 
 
 def _tick_scale(rows: pl.DataFrame, ticks: Mapping[str, int]) -> Floats:

@@ -24,6 +24,7 @@ from liqtruth.storage.lake.digits import (
     Numbers,
     at_distance,
     bits,
+    blocks_of,
     distance,
     places_of,
     readings_of,
@@ -36,17 +37,25 @@ from liqtruth.storage.lake.marks import ratios_of, since_last, tick_places, tick
 PLACE: Final = "place"
 """How much further behind among the coin's rows of its reading a row stood than it stands when sorted."""
 KEY: Final = ("coin", "address", "dex")
+EVERY: Final = 12
+"""Readings after which forecasts begin anew."""
 ACCOUNT: Final = ("address", "dex", READING)
 
 
 @dataclass(frozen=True)
 class Digits:
     """Which last digits were counted in: by column the decimals of each reading (null: bits), of each reading whether
-    its marks are notional over size, of each coin the decimals of its marks (empty where one has none)."""
+    its marks are notional over size, of each coin the decimals of its marks (empty where one has none). Forecasts begin
+    anew after `every` readings, so that none needs more than those to be decoded; 0: never."""
 
-    places: Mapping[str, Sequence[int | None]]
+    places: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
     ratios: Sequence[bool] = ()
     ticks: Mapping[str, int] = field(default_factory=dict)
+    every: int = 0
+
+    def since(self, readings: Sequence[int]) -> int:
+        """The first of those that these readings need."""
+        return min(readings, default=0) // self.every * self.every if self.every else 0
 
     def scale(self, column: str, readings: Numbers) -> Floats:
         """Ten to the decimals of each row; nan: bits."""
@@ -65,7 +74,7 @@ def encoded(
     stored = rows if tick is None else rows.with_columns(pl.Series(TICK, tick, nan_to_null=True))
     foretold = _usable(stored, forecasts)
     arrays = _arrays(stored, forecasts) | {IS_RATIO: _flags(ratios, readings)}
-    first = _begins(rows, key)
+    first = _begins(rows, key, EVERY)
     foretold = [one for one in foretold if not _stays(arrays[one.column], first)]
     places = dict[str, list[int | None]]()
     before = {name: np.concatenate(([np.nan], values[:-1])) for name, values in arrays.items()}
@@ -74,8 +83,8 @@ def encoded(
         places[one.column], off = _foretold(one, arrays, before, first, readings, known)
         stored = with_steps(stored, one.column, off)
     if ticks:
-        stored = with_steps(stored, TICK, since_last(stored, ticks))
-    return stored, Digits(places, [bool(one) for one in ratios], ticks)
+        stored = with_steps(stored, TICK, since_last(stored, ticks, EVERY))
+    return stored, Digits(places, [bool(one) for one in ratios], ticks, EVERY)
 
 
 def _foretold(
@@ -106,12 +115,12 @@ def decoded(
     foretold = [one for one in forecasts if f"{one.column}+" in stored.columns]
     readings = readings_of(stored)
     if digits.ticks:
-        stored = stored.with_columns(ticks_read(stored, digits.ticks))
+        stored = stored.with_columns(ticks_read(stored, digits.ticks, digits.every))
     arrays = _arrays(stored, forecasts) | {IS_RATIO: _flags(np.array(digits.ratios, np.bool_), readings)}
     offs = {one.column: steps_of(stored, one.column) for one in foretold}
     scales = {one.column: digits.scale(one.column, readings) for one in foretold}
     known = {one.column: stored[f"{one.column}+"].is_not_null().to_numpy() for one in foretold}
-    begins = _begins(stored, key)
+    begins = _begins(stored, key, digits.every)
     for now, is_first in _in_order(begins):
         current = {name: values[now] for name, values in arrays.items() if name not in offs}
         before = {name: values[now - 1] for name, values in arrays.items()}
@@ -163,12 +172,11 @@ def _arrays(rows: pl.DataFrame, forecasts: Sequence[Forecast]) -> dict[str, Floa
     }
 
 
-def _begins(rows: pl.DataFrame, key: Sequence[str]) -> Flags:
-    """Which rows are the first of their position."""
-    names = [name for name in key if name in rows.columns]
-    changed = rows.select(
-        pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in names])
-    )
+def _begins(rows: pl.DataFrame, key: Sequence[str], every: int) -> Flags:
+    """Which rows are the first of their position, or of it in the next so many readings."""
+    names = [pl.col(name) for name in key if name in rows.columns]
+    names += [pl.lit(pl.Series(blocks_of(rows, every)))] if every else []
+    changed = rows.select(pl.any_horizontal([one.ne_missing(one.shift(1)) for one in names]))
     begins = changed.to_series().fill_null(True).to_numpy().copy()
     begins[:1] = True
     return begins
