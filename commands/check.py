@@ -26,7 +26,7 @@ from liqtruth.commands.options.reading import (
     ExchangeOptions,
     StatsUrl,
 )
-from liqtruth.commands.options.shared import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.options.shared import Coins, Days, Range, existing_store, length_option, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, CheckPlan
@@ -116,7 +116,7 @@ def check(
     if not (plan.maps or plan.venues):
         raise BadInput("there must be a map to check: give --map FILE, or a --venue to model")
     with on_signal() as stop:
-        with opened_store() as store:
+        with existing_store() if offline else opened_store() as store:
             asked = (exchange, stats_url, concurrency, evm, batch)
             failed = [] if offline else read_first(store, plan, stop, *asked)
             checked, missing = [], list[MissingData]()

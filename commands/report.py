@@ -12,7 +12,7 @@ from liqtruth.commands.line.targets import STDOUT
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import refusing, split_names
 from liqtruth.commands.options.maps import MapFiles, Picture
-from liqtruth.commands.options.shared import At, Coins, Days, Range, opened_store
+from liqtruth.commands.options.shared import At, Coins, Days, Range, existing_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.reports.run import Made
@@ -114,7 +114,7 @@ def report(
         within_pct=float(within_pct),
         windows=True,
     )
-    with opened_store() as store:
+    with existing_store() as store:
         run = write_reports(store, plan, folder, keep=keep, on_made=partial(tell_made, quiet=json))
     conditions, now, index = tuple(dict.fromkeys(fail_if or ())), datetime.now(UTC), None
     if run.made or folder.is_dir():

@@ -34,9 +34,10 @@ from liqtruth.commands.options.shared import (
     WidthBps,
     Window,
     Windows,
+    any_store,
+    existing_store,
     length_option,
     moment_option,
-    opened_store,
 )
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def map_exact(
     if old.asked():
         whole = not (filters.values() or filters.holder_share or layer or since or clusters)
         return _as_before(old, whole, coin, at, width_bps, out)
-    with opened_store() as store:
+    with existing_store() as store:
         drawn = exact_view(
             store,
             coin,
@@ -183,8 +184,9 @@ def map_joint(
     """Draw the exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
     from liqtruth.indexer.maps.views import joint_map
 
-    with opened_store() as store:
-        drawn, lines = joint_map(store, coin, at, width_bps, move=move, betas=parse_betas(betas))
+    given = parse_betas(betas)
+    with existing_store() as store:
+        drawn, lines = joint_map(store, coin, at, width_bps, move=move, betas=given)
     export_map(drawn, out, lines)
 
 
@@ -193,7 +195,7 @@ def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 
     """Draw what meets the order book first at each level: the first orders of liquidations, not whole positions."""
     from liqtruth.indexer.maps.execution import executable_map
 
-    with opened_store() as store:
+    with existing_store() as store:
         drawn = executable_map(store, coin, at, width_bps)
     export_map(drawn, out)
 
@@ -229,7 +231,7 @@ def map_history(
     """Draw price against time: the exact heatmap at every step of the last days, or a modelled one."""
     from liqtruth.heatmap.errors import BadInput
 
-    with opened_store() as store:
+    with existing_store() as store:
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
 
@@ -324,7 +326,7 @@ def map_moved(
     from liqtruth.compare.moved.job import MovedPlan, moved_stored
     from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
 
-    with opened_store() as store:
+    with any_store() as store:
         if are_files(start, end):
             found = moved_files(store, MovedFiles(coin, start, end, mark or ()))
         else:
@@ -374,10 +376,10 @@ def map_model(
                 "--clusters, --windows, --window and --width-bps are of one moment: leave them or --series out"
             )
         say_moved("map model --series", "map history --model NAME")
-        with opened_store() as store:
+        with any_store() as store:
             found = modelled_history(store, coin, part, venue, model, old.series, old.step, at)
         return export_series(found, out)
-    with opened_store() as store:
+    with any_store() as store:
         store = store.view()
         chosen = {
             "weights": part.weights,
@@ -411,6 +413,6 @@ def map_positions(
     """List the positions behind a zone: leverage, margin left, distance, age, and their accounts' other positions."""
     from liqtruth.indexer.maps.drilldown import drilldown_table, positions_between
 
-    with opened_store() as store:
+    with existing_store() as store:
         frame = positions_between(store, coin, *between, at)
     export_frame(frame, out, drilldown_table)

@@ -28,6 +28,7 @@ from liqtruth.storage.lake.archives import (
     read_archived,
     write_archive,
 )
+from liqtruth.storage.lake.forecasts import FORMATS
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
@@ -39,7 +40,6 @@ from liqtruth.storage.lake.manifest import (
     snapshot_rows,
     sources_in,
 )
-from liqtruth.storage.lake.moving import FORMAT
 from liqtruth.storage.lake.parquet import (
     gone,
     packed,
@@ -367,7 +367,11 @@ class Lake:
         by_coin = () if coins is None or coin_in_file(row) is None else coins
         wanted = pl.col("coin").is_in(by_coin) if by_coin else None
         rows, metadata = read_parquet(self.place, file, wanted, _remedy(row))
-        return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
+        return (
+            read_archived(self, row, rows, metadata, reading_ids)
+            if FORMATS.keys() & metadata.keys()
+            else rows
+        )
 
     def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
