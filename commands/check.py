@@ -28,7 +28,7 @@ from liqtruth.commands.options.reading import (
     ExchangeOptions,
     StatsUrl,
 )
-from liqtruth.commands.options.shared import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.options.shared import Coins, Days, Range, existing_store, length_option, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, CheckPlan
@@ -132,7 +132,7 @@ def check(
     if not (plan.maps or plan.venues):
         raise BadInput("there must be a map to check: give --map FILE, or a --venue to model")
     with on_signal() as stop:
-        with opened_store() as store:
+        with existing_store() if reading.offline else opened_store() as store:
             asked = (exchange, hosts, evm, batch)
             failed = [] if reading.offline else read_first(store, plan, stop, *asked)
             checked, lacking = check_coins(store, plan, stop, failed)

@@ -7,7 +7,7 @@ import typer
 from liqtruth.commands.line.output import export_divergence
 from liqtruth.commands.line.targets import DivergenceOut
 from liqtruth.commands.options.maps import MapFiles, Picture
-from liqtruth.commands.options.shared import At, Coin, Range, Window, Windows, opened_store
+from liqtruth.commands.options.shared import At, Coin, Range, Window, Windows, any_store
 
 
 def compare(
@@ -46,7 +46,7 @@ def compare(
     from liqtruth.heatmap.errors import PartlyRead
 
     files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
-    with opened_store() as store:
+    with any_store() as store:
         result = compare_stored(
             store,
             coin,

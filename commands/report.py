@@ -14,7 +14,7 @@ from liqtruth.commands.line.targets import STDOUT
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import refusing, split_names
 from liqtruth.commands.options.maps import MapFiles, Picture
-from liqtruth.commands.options.shared import At, Coins, Days, Range, opened_store
+from liqtruth.commands.options.shared import At, Coins, Days, Range, existing_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.reports.conditions import Condition
@@ -132,7 +132,7 @@ def report(
         within_pct=float(within_pct),
         windows=True,
     )
-    with opened_store() as store:
+    with existing_store() as store:
         on_made = partial(tell_made, quiet=kept.json)
         run = write_reports(store, plan, kept.folder, keep=kept.keep, on_made=on_made)
     now = datetime.now(UTC)

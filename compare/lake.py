@@ -24,7 +24,6 @@ from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import exact_history
 from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.files.coin_names import folded
 from liqtruth.storage.store import Settings, Store
 
@@ -414,7 +413,7 @@ def open(path: str | Path | None = None, *, database_url: str | None = None) -> 
     Raises
     ------
     LiqtruthError
-        Where there is no such directory, or it cannot be read.
+        Where nothing is stored there, or it cannot be read.
 
     Examples
     --------
@@ -425,11 +424,7 @@ def open(path: str | Path | None = None, *, database_url: str | None = None) -> 
     """
     given = {"data_dir": path, "database_url": database_url}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
-    if settings.lake_url is None and not settings.data_dir.is_dir():
-        raise NothingStored(
-            f"no data directory {settings.data_dir}: `liqtruth index` stores positions, `liqtruth demo` synthetic ones"
-        )
-    return Lake(Store.open(settings))
+    return Lake(Store.existing(settings))
 
 
 def _coin(name: str) -> str:

@@ -20,6 +20,7 @@ from liqtruth.sandbox.hyperliquid.node_state import write_state
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
+from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 from tests.on_server import database_of_children, url_of_data_dir  # noqa: F401
 
@@ -203,6 +204,7 @@ def test_a_nodes_state_is_read(run: Run, small_market: Market, tmp_path: Path) -
 
 
 def test_what_killed_writers_left_is_shown_and_then_set_aside(run: Run, tmp_path: Path) -> None:
+    Store.open(Settings(data_dir=tmp_path / "data")).close()
     assert json.loads(run("index", "tidy", "--json").stdout)["files"] == 0
     orphan = tmp_path / "data" / "lake" / "positions" / "orphan.parquet"
     orphan.parent.mkdir(parents=True, exist_ok=True)

@@ -16,6 +16,7 @@ from rich.table import Table
 from liqtruth.commands.line.terminal import DEGRADING, columns_for_bars, degrade_streams, plain, print_view
 from liqtruth.heatmap.errors import LiqtruthError, one_line
 from liqtruth.heatmap.writing import harmless
+from liqtruth.storage.store import Settings, Store
 from tests.conftest import ROOT, Run, called
 
 
@@ -129,7 +130,7 @@ def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory whose database is there, so that a process need not make it."""
     place = tmp_path_factory.mktemp("made")
-    assert called(["--data-dir", str(place), "index", "status"]).returncode == 0
+    Store.open(Settings(data_dir=place)).close()
     return place
 
 

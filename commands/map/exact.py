@@ -31,7 +31,7 @@ from liqtruth.commands.options.shared import (
     Clusters,
     Coin,
     WidthBps,
-    opened_store,
+    existing_store,
 )
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ def map_exact(
     if old.asked():
         whole = not (filters.values() or filters.holder_share or layer or since or clusters)
         return _as_before(old, whole, coin, at, width_bps, out)
-    with opened_store() as store:
+    with existing_store() as store:
         drawn = exact_view(
             store,
             coin,
@@ -156,8 +156,9 @@ def map_joint(
     """Draw the exact heatmap where all coins move together: cross positions lose on every coin that they hold."""
     from liqtruth.indexer.maps.views import joint_map
 
-    with opened_store() as store:
-        drawn, lines = joint_map(store, coin, at, width_bps, move=move, betas=parse_betas(betas))
+    given = parse_betas(betas)
+    with existing_store() as store:
+        drawn, lines = joint_map(store, coin, at, width_bps, move=move, betas=given)
     export_map(drawn, out, lines)
 
 
@@ -166,7 +167,7 @@ def map_execution(coin: Coin, out: MapOut, at: At = None, width_bps: WidthBps = 
     """Draw what meets the order book first at each level: the first orders of liquidations, not whole positions."""
     from liqtruth.indexer.maps.execution import executable_map
 
-    with opened_store() as store:
+    with existing_store() as store:
         drawn = executable_map(store, coin, at, width_bps)
     export_map(drawn, out)
 
@@ -186,6 +187,6 @@ def map_positions(
     """List the positions behind a zone: leverage, margin left, distance, age, and their accounts' other positions."""
     from liqtruth.indexer.maps.drilldown import drilldown_table, positions_between
 
-    with opened_store() as store:
+    with existing_store() as store:
         frame = positions_between(store, coin, *between, at)
     export_frame(frame, out, drilldown_table)

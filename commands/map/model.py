@@ -21,7 +21,7 @@ from liqtruth.commands.options.shared import (
     WidthBps,
     Window,
     Windows,
-    opened_store,
+    any_store,
 )
 
 
@@ -67,10 +67,10 @@ def map_model(
                 "--clusters, --windows, --window and --width-bps are of one moment: leave them or --series out"
             )
         say_moved("map model --series", "map history --model NAME")
-        with opened_store() as store:
+        with any_store() as store:
             found = modelled_history(store, coin, part, venue, model, old.series, old.step, at)
         return export_series(found, out)
-    with opened_store() as store:
+    with any_store() as store:
         store = store.view()
         chosen = {
             "weights": part.weights,

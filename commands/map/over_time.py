@@ -23,9 +23,10 @@ from liqtruth.commands.options.shared import (
     Coin,
     WidthBps,
     Window,
+    any_store,
+    existing_store,
     length_option,
     moment_option,
-    opened_store,
 )
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def map_history(
     """Draw price against time: the exact heatmap at every step of the last days, or a modelled one."""
     from liqtruth.heatmap.errors import BadInput
 
-    with opened_store() as store:
+    with existing_store() as store:
         if model == EXACT:
             from liqtruth.indexer.maps.views import exact_history
 
@@ -159,7 +160,7 @@ def map_moved(
     from liqtruth.compare.moved.job import MovedPlan, moved_stored
     from liqtruth.compare.moved.of_files import MovedFiles, are_files, moved_files
 
-    with opened_store() as store:
+    with any_store() as store:
         if are_files(start, end):
             found = moved_files(store, MovedFiles(coin, start, end, mark or ()))
         else:

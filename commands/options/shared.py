@@ -151,6 +151,7 @@ def settings() -> "Settings":
 
 @contextmanager
 def opened_store() -> "Iterator[Store]":
+    """Of a command that brings something: made where it is missing."""
     from liqtruth.storage.store import Store
 
     with Store.open(settings()) as store:
@@ -159,3 +160,25 @@ def opened_store() -> "Iterator[Store]":
         finally:
             for file in store.lake.replaced:
                 say(f"note: {file} was damaged and is replaced by what was brought now", err=True)
+
+
+def existing_store() -> "Store":
+    """Of a command that works on what is stored; raises `NothingStored` where nothing is."""
+    from liqtruth.storage.store import Store
+
+    return Store.existing(settings())
+
+
+@contextmanager
+def any_store() -> "Iterator[Store]":
+    """Of a command that files may be enough for; raises `NothingStored` where they were not and nothing is."""
+    from liqtruth.heatmap.errors import MissingData
+    from liqtruth.storage.store import Store, refuse_nothing
+
+    known = settings()
+    with Store.any(known) as store:
+        try:
+            yield store
+        except MissingData:
+            refuse_nothing(known)
+            raise

@@ -316,8 +316,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "market_unknown": "{what:names} of {venue:venue} over 24 h: empty, not stored for that time",
     "depth_not_stored": (
-        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within 15 min is "
-        "stored (`check` reads Hyperliquid's)"
+        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within "
+        "{within_s:age} is stored (`check` reads Hyperliquid's)"
     ),
     # what became of clusters
     "moved_by_accounts": lambda values: (

@@ -28,6 +28,7 @@ from liqtruth.storage.lake.archives import (
     read_archived,
     write_archive,
 )
+from liqtruth.storage.lake.forecasts import FORMATS
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
@@ -39,7 +40,6 @@ from liqtruth.storage.lake.manifest import (
     snapshot_rows,
     sources_in,
 )
-from liqtruth.storage.lake.moving import FORMAT
 from liqtruth.storage.lake.parquet import (
     gone,
     packed,
@@ -386,7 +386,8 @@ class Lake:
         wanted = pl.col("coin").is_in(by_coin) if by_coin else None
         columns = columns if row.archive is None else None  # an archive's columns are made of others
         rows, metadata = read_parquet(self.place, file, wanted, _remedy(row), columns)
-        return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
+        archived = FORMATS.keys() & metadata.keys()
+        return read_archived(self, row, rows, metadata, reading_ids) if archived else rows
 
     def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""

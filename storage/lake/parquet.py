@@ -35,6 +35,8 @@ DIGITS: Final = 18
 """Of a decimal that fits 64 bits."""
 EXACT: Final = 1e17
 """Below it, times ten to the places, a value fits the digits with one to spare."""
+QUICK: Final = 1
+"""Level of zstd: on packed columns as small as the default, and a tenth quicker."""
 TASTE: Final = 64
 """Rows that are tried first; most columns that do not fit show it there."""
 KEY: Final = "liqtruth"
@@ -57,7 +59,12 @@ def put_parquet(frame: pl.DataFrame, place: Place, name: str) -> None:
 
 
 def write_new(
-    frame: pl.DataFrame, place: Place, folder: str, name: str, metadata: dict[str, str] | None = None
+    frame: pl.DataFrame,
+    place: Place,
+    folder: str,
+    name: str,
+    metadata: dict[str, str] | None = None,
+    level: int = QUICK,
 ) -> str:
     """Write a file of its own in the folder, `name.parquet` or with a suffix where that one is taken; gives its name
     below the place.
@@ -72,7 +79,7 @@ def write_new(
     frame.write_parquet(
         content,
         compression="zstd",
-        compression_level=1,  # on packed columns as small as the default, and a tenth quicker
+        compression_level=level,
         metadata=metadata,
         row_group_size=place.group_rows,
         data_page_size=PAGE_BYTES,

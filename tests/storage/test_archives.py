@@ -15,8 +15,10 @@ from sqlmodel import select
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.storage.database.tables import Partition, Reading, Scope
 from liqtruth.storage.lake.archives import Archive
+from liqtruth.storage.lake.digits import READING
+from liqtruth.storage.lake.forecasts import OF_POSITIONS
 from liqtruth.storage.lake.manifest import file_of
-from liqtruth.storage.lake.moving import KEY, OF_POSITIONS, READING, decoded, encoded
+from liqtruth.storage.lake.moving import KEY, decoded, encoded
 from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -219,7 +221,8 @@ def test_any_figures_are_given_back_bit_by_bit(rows: list[tuple[object, ...]]) -
         pooled_available_usd=None,
     )
     frame = frame.cast({"pooled_available_usd": pl.Float64}).sort("coin", READING)
-    back = decoded(encoded(frame, OF_POSITIONS, KEY), OF_POSITIONS, KEY, frame.columns)
+    stored, digits = encoded(frame, OF_POSITIONS, KEY)
+    back = decoded(stored, OF_POSITIONS, KEY, frame.columns, digits)
     for name in frame.columns:
         assert (back[name].is_null() == frame[name].is_null()).all()
         if frame[name].dtype == pl.Float64:
