@@ -381,8 +381,8 @@ def _cannot_be_told(found: Conclusion) -> str:
 
 
 def _none_beats(found: Conclusion) -> str:
-    among = ", the nearest of all," if found.ranked > 1 else ""
-    return f"{_off(found, among)}: {comparison(found.skill or 0.0)}."
+    others = ", and no other map is nearer" if found.ranked > 1 else ""
+    return f"{_off(found)}: {comparison(found.skill or 0.0)}{others}."
 
 
 def _too_few(found: Conclusion) -> str:

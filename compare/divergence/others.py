@@ -37,7 +37,7 @@ class Others:
         changed: Notes = ()
         if not own.reading:
             found = self._believable(model, found)
-            beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct))
+            beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct), self.maps)
             changed = beside or self._swept(result, model, own, judge, found)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
@@ -48,9 +48,9 @@ class Others:
             untold=(*(() if changed else result.untold), *of_codes(venues, UNTOLD)),
         )
 
-    def _believable(self, model: Heatmap, found: Notes) -> Notes:
+    def _believable(self, model: Heatmap, found: Notes, named_by: Sequence[Heatmap] = ()) -> Notes:
         """Without an exchange or a move that where the price has been contradicts."""
-        about = (self.truth, self.reached)
+        about = (self.truth, self.reached, named_by)
         return tuple(one for one in found if one.code not in CHANGED or not contradicted(model, one, *about))
 
     def _swept(self, result: ModelResult, model: Heatmap, own: Alone, judge: Heatmap, found: Notes) -> Notes:

@@ -85,16 +85,20 @@ def _noted(found: _Swept, mark_px: float, *, alone: bool) -> Note:
     )
 
 
-def contradicted(model: Heatmap, change: Note, truth: Heatmap, reached: Reached | None) -> bool:
+def contradicted(
+    model: Heatmap, change: Note, truth: Heatmap, reached: Reached | None, ours: Sequence[Heatmap] = ()
+) -> bool:
     """Whether a vendor's map that has little where the price was would have much there, were it so changed: then it is
-    not; and whether one that has much would keep it."""
+    not; and whether one that has much would keep it. What those maps have there that it is named by, `ours`, is not
+    much."""
     if reached is None or model.source != "imported" or apart(truth, model):
         return False
     axis, factor = Axis.of(model), float(change.values.get("factor", 1.0))
     move = float(np.log1p(change.values["value"] / 100)) / factor
     shapes: Sequence[Shape] = MIRRORED if change.code == "looks_mirrored" else ((1.0, move, 0.0),)
     left, *found = (_most(axis, reached, shape) for shape in (AS_IT_IS, *shapes))
-    return min(found) >= max(LEAST_SHARE, KEPT * left)
+    beside = (_most(Axis.of(one), reached, AS_IT_IS) for one in ours if one.source == "modelled")
+    return min(found) >= max(LEAST_SHARE, KEPT * left, *beside)
 
 
 def _most(axis: Axis, reached: Reached, shape: Shape) -> float:
