@@ -79,7 +79,9 @@ def shares(found: Judged) -> tuple[FloatArray, FloatArray, FloatArray]:
     known = np.isfinite(found.inside)
     with np.errstate(invalid="ignore"):
         drawn = (times @ np.nan_to_num(found.inside)) / (times @ known)
-        low, high = np.nanpercentile(drawn[1:], INTERVAL, axis=0)
+    low, high = np.full((2, drawn.shape[1]), np.nan)
+    some = known.any(axis=0)
+    low[some], high[some] = np.nanpercentile(drawn[1:, some], INTERVAL, axis=0)
     return drawn[0], low, high
 
 

@@ -336,12 +336,13 @@ def held_text(rows: Sequence[Judged]) -> str:
 
 
 def as_rate(claims: Sequence[bool]) -> str:
-    """The rate and, by Clopper and Pearson, what it is at most with 95 % confidence."""
+    """The rate and, by Clopper and Pearson, what it is at least and at most, each with 95 % confidence."""
     from scipy.stats import beta
 
     claimed, count = sum(claims), len(claims)
+    least = 0.0 if not claimed else float(beta.ppf(0.05, claimed, count - claimed + 1))
     most = 1.0 if claimed == count else float(beta.ppf(0.95, claimed + 1, count - claimed))
-    return f"{claimed} of {count} ({claimed / count:.1%}, at most {most:.1%})"
+    return f"{claimed} of {count} ({claimed / count:.1%}, at least {least:.1%}, at most {most:.1%})"
 
 
 def main() -> None:

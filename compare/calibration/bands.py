@@ -195,7 +195,7 @@ def bounds_of(pairs: Sequence[Sample], fitted: Fitted) -> Bounds | None:
 
 def enough_maps(pairs: Sequence[Sample]) -> bool:
     """Whether quantiles of `LEVEL` exist and tell of coins: `FEWEST_INDEPENDENT` maps of `FEWEST_COINS`. Of two coins
-    each would be drawn by the other alone: bounds of that held on half of the maps of a third (synthetic)."""
+    each would be drawn by the other alone: bounds of that held on 48 to 77 % of the maps of a third (synthetic)."""
     return len(coins_of(pairs)) >= FEWEST_COINS and _independent(pairs) >= FEWEST_INDEPENDENT
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, widened
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, enough_maps, widened
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (
@@ -22,6 +22,7 @@ from liqtruth.compare.calibration.selection import (
     PULLS,
     PooledFit,
     choose_coordinate,
+    coins_of,
     fit_coordinates,
     left_out,
 )
@@ -266,9 +267,19 @@ class TestBounds:
         assert all(low <= high and whales == 0.0 for low, high, whales, _ in given)  # type: ignore[operator]
         assert bounds.long.crowd_share == pytest.approx(1.0)
 
-    def test_a_single_coin_bounds_nothing(self, shared: tuple[Sample, ...]) -> None:
-        alone = [pair for pair in shared if pair.coin == "ONE"]
-        assert bounds_of(alone, fit_coordinates(alone, PRIOR, ("leverage",))[0]) is None
+    @pytest.mark.parametrize("coins", [("ONE",), ("ONE", "TWO")])
+    def test_fewer_than_three_coins_bound_nothing(
+        self, shared: tuple[Sample, ...], coins: tuple[str, ...]
+    ) -> None:
+        few = [pair for pair in shared if pair.coin in coins]
+        assert coins_of(few) == coins
+        assert bounds_of(few, fit_coordinates(few, PRIOR, ("leverage",))[0]) is None
+
+    def test_many_maps_of_one_day_bound_nothing(self, shared: tuple[Sample, ...]) -> None:
+        day = shared[0].as_of
+        within = [replace(pair, as_of=day + timedelta(minutes=place)) for place, pair in enumerate(shared)]
+        assert enough_maps(shared)
+        assert not enough_maps(within)
 
 
 class TestUncertainty:
