@@ -113,7 +113,11 @@ def _refuse_grouped(column: pl.Series, shown: str, place: Path) -> None:
     grouped = column.str.contains(GROUPED).fill_null(False)
     if grouped.sum() == dotted.sum() and (grouped & column.str.ends_with("0").fill_null(False)).any():
         refuse_first(
-            place, shown, column, grouped, "clear: thousands or decimals? write it without points of thousands"
+            place,
+            shown,
+            column,
+            grouped,
+            "clear: thousands or decimals? write it without points of thousands",
         )
 
 
