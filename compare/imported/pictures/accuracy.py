@@ -14,6 +14,7 @@ from typing import Final
 import numpy as np
 
 from liqtruth.compare.imported.pictures.column import (
+    LABEL,
     Column,
     PriceAxis,
     Readings,
@@ -40,8 +41,8 @@ LINES_PX: Final = 1.0
 SAME: Final = 0.004
 """Neighbouring rows whose amounts differ by less are of one level."""
 OF_MIXED: Final = {False: 2.0, True: 3.0}
-"""A picture whose rows are mixtures, without loss and with it, is measured on what that left of the map, and is so many
-times as far off (`benchmarks/bench_pictures.py`)."""
+"""So many times as far off is a picture whose rows are not as levels make them, which is measured on what that left of
+the map; and one that is packed with loss, or whose dark may be a label's (`benchmarks/bench_pictures.py`)."""
 
 
 @dataclass(frozen=True)
@@ -59,19 +60,24 @@ class Accuracy:
         return self.widened * (self.rows_pct + self.packing_pct + self.faint_pct)
 
 
-def accuracy_of(column: Column, palette: Palette, decoded: Decoded, axis: PriceAxis) -> Accuracy:
+def accuracy_of(
+    column: Column, readings: Readings, palette: Palette, decoded: Decoded, axis: PriceAxis
+) -> Accuracy:
     """Of a column as it was read."""
     edges, mass = axis.at(column.ends), column.mass
     again = _again(column, palette, decoded, axis)
     faint = np.where(column.amounts < column.floor, column.floor / 2, column.amounts)
     row = float(np.abs(np.diff(axis.edges())).mean() / np.median(edges))
-    crisp = column.levels is not None and column.levels.is_crisp
+    whole = column.levels is not None and column.levels.is_whole and not palette.on_page
     moved = _of_rows(column.amounts, row) if column.of_rows is None else _of_levels(column, axis)
+    faint_pct = distance_pct(edges, mass, replace(column, amounts=faint).mass) if column.floor > 0 else 0.0
+    if palette.on_page:
+        faint_pct += _of_labels(column, readings, axis)
     return Accuracy(
         rows_pct=moved + 100 * row * LINES_PX,
         packing_pct=distance_pct(edges, mass, again.mass),
-        faint_pct=distance_pct(edges, mass, replace(column, amounts=faint).mass) if column.floor > 0 else 0.0,
-        widened=1.0 if crisp and not decoded.lossy else OF_MIXED[decoded.lossy],
+        faint_pct=faint_pct,
+        widened=1.0 if whole and not decoded.lossy else OF_MIXED[decoded.lossy or palette.on_page],
     )
 
 
@@ -101,9 +107,22 @@ def _of_rows(amounts: FloatArray, row: float) -> float:
 
 def _of_levels(column: Column, axis: PriceAxis) -> float:
     """How far the same rows are from the levels when each is read by itself."""
-    by_row = np.concatenate([[0.0], np.cumsum(np.nan_to_num(column.of_rows))])
-    there = np.interp(column.ends, np.arange(by_row.size), by_row)
+    up_to = np.concatenate([[0.0], np.cumsum(_by_row(column))])
+    there = np.interp(column.ends, np.arange(up_to.size), up_to)
     return distance_pct(axis.at(column.ends), column.mass, np.diff(there))
+
+
+def _of_labels(column: Column, readings: Readings, axis: PriceAxis) -> float:
+    """How far the column is from one that has also what stands left of where a label may be: one in the page's colour
+    hides levels as if there were none."""
+    first = max(0, column.first - LABEL)
+    before = read_column(readings, first, first + column.last - column.first)
+    now = _by_row(column)
+    return distance_pct(axis.edges(), now, np.maximum(now, _by_row(before)))
+
+
+def _by_row(column: Column) -> FloatArray:
+    return np.nan_to_num(column.amounts if column.of_rows is None else column.of_rows)
 
 
 def _cumulative(ends: FloatArray, level: FloatArray, rows: int) -> FloatArray:

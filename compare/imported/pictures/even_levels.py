@@ -8,7 +8,7 @@ packing with loss does to single rows is averaged over those of a level.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -52,15 +52,21 @@ RIDGE: Final = 1e-3
 @dataclass(frozen=True, eq=False)
 class EvenLevels:
     """`ends` are where levels begin and end, in rows from the first one's upper edge (levels + 1); `parts` (rows,
-    levels) how much of each row is of each level."""
+    levels) how much of each row is of each level; `off` what part of the squared differences of rows they leave."""
 
     ends: FloatArray
     parts: FloatArray
+    off: float = np.inf
 
     @property
     def is_crisp(self) -> bool:
         """Whether each row is of one level."""
         return bool((self.parts.max(axis=1) == 1).all())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether rows are as the levels make them, and nothing blurred them."""
+        return self.is_crisp and self.off <= ALIKE
 
     def colours(self, rows: FloatArray, known: Known) -> FloatArray:
         """Those (levels, 3) of the levels, from those (rows, 3) of rows; NaN where no known row is of a level."""
@@ -89,24 +95,22 @@ def even_levels(
         for one in _alike(per, across):
             if one < SHORTEST[lossy] * _span(across)[1]:
                 continue
-            levels, off = _best(one, _phase(one, steps, across), across, rows, known)
+            levels = _best(one, _phase(one, steps, across), across, rows, known)
             crisp = one >= 2 * _span(across)[1] or levels.is_crisp
-            if crisp and off <= MOST_OFF[lossy] and off < FINER[lossy] * least:
+            if crisp and levels.off <= MOST_OFF[lossy] and levels.off < FINER[lossy] * least:
                 return levels
-            least = min(least, off)
+            least = min(least, levels.off)
     return None
 
 
-def _best(
-    per: float, phase: float, across: FloatArray, rows: FloatArray, known: Known
-) -> tuple[EvenLevels, float]:
-    """The levels of a distance that leave the least unexplained, and how much."""
+def _best(per: float, phase: float, across: FloatArray, rows: FloatArray, known: Known) -> EvenLevels:
+    """The levels of a distance that leave the least unexplained."""
     tried = [_levels(per, phase + shift, across, WIDTHS[0]) for shift in SHIFTS]
     tried += [_levels(per, phase, across, width) for width in WIDTHS[1:]]
     off = np.array([levels.unexplained(rows, known) for levels in tried])
     crisp = off[: len(SHIFTS)]
     best = int((crisp if crisp.min() <= off.min() + ALIKE else off).argmin())
-    return tried[best], float(off[best])
+    return replace(tried[best], off=float(off[best]))
 
 
 def _levels(per: float, phase: float, across: FloatArray, width: float) -> EvenLevels:
@@ -129,15 +133,15 @@ def _regular(steps: FloatArray, across: FloatArray) -> Iterator[float]:
     waves = (
         np.arange(max(LEAST_LEVELS, span / per_row / TALLEST), 0.5 * span / per_row + 1e-9, 1 / FINEST) / span
     )
-    found = np.abs(_sums(waves, steps, across))
-    enough = ABOVE_OTHERS * float(np.median(found))
+    heights = np.abs(_sums(waves, steps, across))
+    enough = ABOVE_OTHERS * float(np.median(heights))
     for _ in range(TRIED):
-        best = int(found.argmax())
-        if found[best] < enough:
+        best = int(heights.argmax())
+        if heights[best] < enough:
             return
         near = waves[best] + np.linspace(-1, 1, 65) / (FINEST * span)
         yield 1 / float(near[np.abs(_sums(near, steps, across)).argmax()])
-        found[max(0, best - BESIDE * FINEST) : best + BESIDE * FINEST] = 0
+        heights[max(0, best - BESIDE * FINEST) : best + BESIDE * FINEST] = 0
 
 
 def _alike(per: float, across: FloatArray) -> tuple[float, ...]:
@@ -148,10 +152,8 @@ def _alike(per: float, across: FloatArray) -> tuple[float, ...]:
 
 
 def _sums(waves: FloatArray, steps: FloatArray, across: FloatArray) -> npt.NDArray[np.complex128]:
-    found: npt.NDArray[np.complex128] = (
-        np.exp(-2j * np.pi * np.outer(waves, across[1:-1] - across[0])) @ steps
-    )
-    return found
+    turns = np.outer(waves, across[1:-1] - across[0])
+    return np.asarray(np.exp(-2j * np.pi * turns) @ steps, dtype=np.complex128)
 
 
 def _phase(per: float, steps: FloatArray, across: FloatArray) -> float:

@@ -114,7 +114,7 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
     levels = Levels(
         np.minimum(edges[1:], edges[:-1]), np.maximum(edges[1:], edges[:-1]), 100 * mass / mass.sum()
     )
-    notes = _notes(decoded, axis, palette, bar, column, accuracy_of(column, palette, decoded, axis))
+    notes = _notes(decoded, axis, palette, bar, column, accuracy_of(column, readings, palette, decoded, axis))
     return MapsInFile.of_one(
         VendorMap(
             answer,
