@@ -496,6 +496,8 @@ def test_running_totals_are_no_amounts(tmp_path: Path) -> None:
     assert "running totals" in refused(tmp_path, running, mark=MARK)
     beside = b"price,Binance,cum_usd\n57000,5,5\n58000,7,12\n63000,7,19\n"
     found = read_map(written(tmp_path, beside, "m.csv"), coin="BTC", mark=MARK)
+    assert found.origin is not None
+    assert found.origin.unit == "unknown"
     assert (found.venue, found.long_usd.sum() + found.short_usd.sum()) == ("binance", pytest.approx(19.0))
     assert list(note_of(found, "totals_left_out")["names"]) == ["cum_usd"]
 
