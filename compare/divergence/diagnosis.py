@@ -238,7 +238,7 @@ def _of_several(missed: Note) -> Note:
 
 def _is_sane(change: Change) -> bool:
     """Whether a move suits leverages that are not far from those it is held against."""
-    return change.code != "looks_moved" or abs(np.log(change.factor)) <= np.log(MOST_FACTOR)
+    return change.code != "looks_moved" or bool(abs(np.log(change.factor)) <= np.log(MOST_FACTOR))
 
 
 def _is_nearly_all(off_pct: float, then_pct: float) -> bool:
