@@ -16,6 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from benchmarks.planted import PLANTED_AT, VENUE, VENUES, Ground, faults, file_of, ground_of, with_whale
 from liqtruth.compare.divergence.diagnosis import CHANGED
 from liqtruth.compare.divergence.divergence import ModelResult
@@ -58,7 +60,7 @@ def results(ground: Ground, folder: Path) -> Iterator[tuple[str, str, str]]:
     for kind, parts in ground.sums.items():
         of_venues = [one for of in ground.models.values() for one in of.values()]
         for lacking in ("", *VENUES):
-            mass = sum(one for venue, one in parts.items() if venue != lacking)
+            mass = np.sum([one for venue, one in parts.items() if venue != lacking], axis=0)
             given = [file_of(ground.truth, mass, folder, "all"), *of_venues]
             found = compare_maps(ground.truth, given, crowd=ground.crowd).models[0]
             yield kind, "sum, a venue missing" if lacking else "sum, none", missing(found, lacking)

@@ -184,7 +184,7 @@ def _real(market: Market, venue: str, grid: PriceGrid, cap: float = np.inf) -> F
     px, usd = rows["liq_px"].to_numpy(), np.minimum(rows["notional_usd"].to_numpy(), most_usd)
     place = np.searchsorted(grid.edges, px) - 1
     inside = (place >= 0) & (place < grid.bins)
-    return np.bincount(place[inside], usd[inside], grid.bins)
+    return np.asarray(np.bincount(place[inside], usd[inside], grid.bins), dtype=np.float64)
 
 
 # ----------------------------------------------------------------------------------------- faults

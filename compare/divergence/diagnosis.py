@@ -49,6 +49,10 @@ LEAST_DISTANCE_PCT: Final = 0.1
 """Of price; nothing is explained of a map that is so near."""
 FLOORS: Final = 1.5
 """And so much of price, or so many noise floors of the truth where that is more."""
+MOST_LEFT: Final = 2.5
+"""An exchange or a move that leaves more noise floors than this is no explanation: the map is another one anyway."""
+MOST_FACTOR: Final = 1.6
+"""A move is named where distances are multiplied by at most this factor beside it: with more, any two maps fit."""
 LARGE_SHARE: Final = 0.10
 """Of its side: single clusters from here on are named."""
 MINOR: Final = 0.2
@@ -108,8 +112,12 @@ def _explained(
     """The change that explains most of the distance: alone, or of what another leverage leaves of it."""
 
     def explains(change: Change, before: Shape, off_pct: float, least: float) -> bool:
+        if not _is_sane(change):
+            return False
         if not any(unread) and _is_nearly_all(off_pct, change.off_pct):
             return True
+        if change.code != "looks_scaled" and floor_pct and change.off_pct > MOST_LEFT * floor_pct:
+            return False
         off, then = least_pct(wanted, model, range_pct, [before, change.shape], unread).tolist()
         return _is_gain(off, then, floor_pct, least)
 
@@ -128,7 +136,7 @@ def _nearly_all(fits: Fits | None, beside: str | None = None) -> Notes:
     if fits is None:
         return ()
     change = min((fits.mirrored, fits.moved), key=lambda one: one.off_pct)
-    told = _is_nearly_all(fits.scaled.off_pct, change.off_pct)
+    told = _is_nearly_all(fits.scaled.off_pct, change.off_pct) and _is_sane(change)
     return (said(change, fits, beside),) if told else ()
 
 
@@ -226,6 +234,11 @@ def _of_several(missed: Note) -> Note:
     """Without what each map has there."""
     values = {name: missed.values.get(name) for name in ("side", "px", "share", "holder", "of_crowd")}
     return note("missed_by_several", **values)
+
+
+def _is_sane(change: Change) -> bool:
+    """Whether a move suits leverages that are not far from those it is held against."""
+    return change.code != "looks_moved" or bool(abs(np.log(change.factor)) <= np.log(MOST_FACTOR))
 
 
 def _is_nearly_all(off_pct: float, then_pct: float) -> bool:

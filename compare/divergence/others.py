@@ -58,4 +58,6 @@ class Others:
         if of_codes(found, CHANGED):
             return ()
         told = own.layer is not None and result.barred is None and result.turned_at is None
-        return swept_levels(judge, model, self.maps, self.reached, own.scores.reach_pct, told=told)
+        return swept_levels(
+            judge, self.truth, model, self.maps, self.reached, own.scores.reach_pct, told=told
+        )

@@ -50,6 +50,7 @@ class _Swept:
 
 def swept_levels(
     truth: Heatmap,
+    whole: Heatmap,
     model: Heatmap,
     maps: Sequence[Heatmap],
     reached: Reached | None,
@@ -63,7 +64,7 @@ def swept_levels(
     ours = [one for one in maps if one.source == "modelled" and not one.only and of_one_market(model, one)]
     if reached is None or model.source != "imported" or not ours or apart(truth, model):
         return ()
-    found = max(_found(truth, model, ours, reached), key=lambda one: one.share, default=None)
+    found = max(_found(model, [truth, whole, *ours], reached), key=lambda one: one.share, default=None)
     if found is None:
         return ()
     changed = _change(*pair(truth, model, range_pct), reached) if told else ()
@@ -105,13 +106,13 @@ def _most(axis: Axis, reached: Reached, shape: Shape) -> float:
     return max(_share(axis, side, reached.away(side), shape) for side in SIDES)
 
 
-def _found(truth: Heatmap, model: Heatmap, ours: Sequence[Heatmap], reached: Reached) -> Iterator[_Swept]:
-    own, others = Axis.of(model), [Axis.of(one) for one in (truth, *ours)]
+def _found(model: Heatmap, beside: Sequence[Heatmap], reached: Reached) -> Iterator[_Swept]:
+    own, others = Axis.of(model), [Axis.of(one) for one in beside]
     for side in SIDES:
         away = reached.away(side)
-        share, *beside = (_share(one, side, away) for one in (own, *others))
-        if share >= max(LEAST_SHARE, TIMES * max(beside)):
-            yield _Swept(side, share, max(beside), away)
+        share, *shares = (_share(one, side, away) for one in (own, *others))
+        if share >= max(LEAST_SHARE, TIMES * max(shares)):
+            yield _Swept(side, share, max(shares), away)
 
 
 def _share(axis: Axis, side: str, away: float, shape: Shape = AS_IT_IS) -> float:
