@@ -43,7 +43,7 @@ SAME: Final = 0.004
 OF_MIXED: Final = {False: 2.0, True: 3.0}
 """So many times as far off is a picture whose rows are not as levels make them, and one that is packed with loss, which
 are measured on what that left of the map (`benchmarks/bench_pictures.py`)."""
-OF_LABELS: Final = 8.0
+OF_LABELS: Final = 2.0
 """A label hides what became of levels since as well."""
 
 
