@@ -301,6 +301,5 @@ def _trend_figure(lines: Mapping[str, Sequence[tuple[datetime, float | None]]]) 
                 hovertemplate=f"{shown}: %{{y:.2f}} %, %{{x|%Y-%m-%d %H:%M}} UTC<extra></extra>",
             )
         )  # fmt: skip
-    figure.update_xaxes(tickangle=0, nticks=5)
     figure.update_yaxes(ticksuffix=" %", rangemode="tozero", nticks=5)
     return themed(figure, height=300)

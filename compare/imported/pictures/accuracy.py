@@ -40,9 +40,11 @@ LINES_PX: Final = 1.0
 """A price line is told to a whole row, and where its middle is may be seen one off."""
 SAME: Final = 0.004
 """Neighbouring rows whose amounts differ by less are of one level."""
-OF_MIXED: Final = {False: 2.0, True: 3.0}
-"""So many times as far off is a picture whose rows are not as levels make them, which is measured on what that left of
-the map; and one that is packed with loss, or whose dark may be a label's (`benchmarks/bench_pictures.py`)."""
+OF_MIXED: Final = {False: 2.0, True: 2.6}
+"""So many times as far off is a picture whose rows are not as levels make them, and one that is packed with loss, which
+are measured on what that left of the map (`benchmarks/bench_pictures.py`)."""
+OF_LABELS: Final = 2.0
+"""A label hides what became of levels since as well."""
 
 
 @dataclass(frozen=True)
@@ -65,19 +67,21 @@ def accuracy_of(
 ) -> Accuracy:
     """Of a column as it was read."""
     edges, mass = axis.at(column.ends), column.mass
-    again = _again(column, palette, decoded, axis)
+    # Colours of several sides are drawn again in one, of which nothing is to be learnt without loss.
+    sided = palette.on_page and not decoded.lossy
+    again = column if sided else _again(column, palette, decoded, axis)
     faint = np.where(column.amounts < column.floor, column.floor / 2, column.amounts)
     row = float(np.abs(np.diff(axis.edges())).mean() / np.median(edges))
-    whole = column.levels is not None and column.levels.is_whole and not palette.on_page
+    whole = column.levels is not None and column.levels.is_whole
     moved = _of_rows(column.amounts, row) if column.of_rows is None else _of_levels(column, axis)
     faint_pct = distance_pct(edges, mass, replace(column, amounts=faint).mass) if column.floor > 0 else 0.0
-    if palette.on_page:
-        faint_pct += _of_labels(column, readings, axis)
+    if sided:
+        faint_pct += OF_LABELS * _of_labels(column, readings, axis)
     return Accuracy(
         rows_pct=moved + 100 * row * LINES_PX,
         packing_pct=distance_pct(edges, mass, again.mass),
         faint_pct=faint_pct,
-        widened=1.0 if whole and not decoded.lossy else OF_MIXED[decoded.lossy or palette.on_page],
+        widened=1.0 if whole and not decoded.lossy else OF_MIXED[decoded.lossy],
     )
 
 
