@@ -11,7 +11,9 @@ it keeps the prior's shares, smaller where the fitted ones leave less to one. No
 
 Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
 blocks, so it costs a solution each and never looks at columns again. With three coins or more the shares are the mean
-of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
+of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide. What a
+mixture has in its two coordinates is not independent: with coins of few highest leverages one of them alone may draw
+other coins nearer (`Pull.only`).
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +28,13 @@ from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, s
 from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
-from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+    parts_of,
+)
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -47,12 +55,42 @@ SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 
 
+@dataclass(frozen=True)
+class Pull:
+    """How strongly shares are drawn to the prior; `only` is the coordinate of a mixture in which all turnover classes
+    stand, null where they stand in all of them. What follows the mark is in either."""
+
+    ridge: float = RIDGE
+    only: Coordinate | None = None
+
+    def rows(self, rows: int) -> BoolArray:
+        """Which rows of shares may hold anything, shape (rows,)."""
+        kept = np.ones(rows, np.bool_)
+        if self.only is not None:
+            for name, part in parts_of(rows).items():
+                kept[part] = name == self.only
+        return kept
+
+    def moved(self, prior: FloatArray) -> FloatArray:
+        """The prior (rows, nodes), with all its classes in the one coordinate."""
+        if self.only is None:
+            return prior
+        parts, found = parts_of(len(prior)), prior.copy()
+        for part in parts.values():
+            found[part] = 0.0
+        found[parts[self.only]] = np.sum([prior[part] for part in parts.values()], axis=0)
+        return found
+
+
+WEAKEST: Final = Pull()
+
+
 @dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
-    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
-    pull to the prior under which they are solved again. `found` are weights of the free columns by pull and coins left
-    out: what is asked again, by another fold or choice, is not solved again."""
+    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; under `pull`
+    they are solved again. `found` are weights of the free columns by pull and coins left out: what is asked again, by
+    another fold or choice, is not solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -60,8 +98,13 @@ class SideFit:
     prior_scale: float
     at_most_one: bool
     blocks: Blocks | None
-    ridge: float = RIDGE
-    found: dict[tuple[float, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+    pull: Pull = WEAKEST
+    found: dict[tuple[Pull, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def towards(self) -> FloatArray:
+        """What the shares are drawn to, of the shape of `prior`."""
+        return self.pull.moved(self.prior)
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -71,11 +114,12 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        matrix, penalty = (
-            pooled.matrix / pooled.pairs,
-            _penalty(pooled, self.prior[:, self.free].shape, self.ridge),
-        )
-        return np.asarray(np.linalg.solve(matrix + penalty, matrix))
+        penalty = _penalty(pooled, self.prior[:, self.free].shape, self.pull.ridge)
+        kept = np.flatnonzero(np.repeat(self.pull.rows(len(self.prior)), int(self.free.sum())))
+        matrix = (pooled.matrix / pooled.pairs)[np.ix_(kept, kept)]
+        found = np.zeros((columns, columns))
+        found[np.ix_(kept, kept)] = np.linalg.solve(matrix + penalty[np.ix_(kept, kept)], matrix)
+        return found
 
     def refitted(self, times: IntArray) -> FloatArray:
         """Shares from each block as often as in `times`, under the variances of the last round."""
@@ -84,7 +128,7 @@ class SideFit:
     def each_refitted(self, times: IntArray) -> Iterator[FloatArray]:
         """As `refitted`, for each row of `times` (draws, blocks)."""
         if self.blocks is None:
-            yield from (self.prior for _ in times)
+            yield from (self.towards for _ in times)
             return
         guess = self._weight(frozenset())
         for normal in self.blocks.each_summed(times):
@@ -93,7 +137,7 @@ class SideFit:
     def without(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins; of three or more the mean of fits that leave one of them out."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         others = [coin for coin in self.blocks.by_coin if coin not in coins]
         apart = [(coin,) for coin in others] if len(others) >= FEWEST_AVERAGED else [()]
         return np.asarray(np.mean([self.leaving(*coins, *one) for one in apart], axis=0))
@@ -101,7 +145,7 @@ class SideFit:
     def leaving(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins, in one fit."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         gone = frozenset(coins).intersection(self.blocks.by_coin)
         return self._completed(self._weight(gone))
 
@@ -109,7 +153,7 @@ class SideFit:
         """Weights (classes, free nodes) without these coins, null where no other is left; guessed from those of one
         coin more."""
         assert self.blocks is not None
-        key = self.ridge, gone
+        key = self.pull, gone
         if key not in self.found:
             normal = self.blocks.without(gone)
             if normal is None:
@@ -119,14 +163,14 @@ class SideFit:
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return solved(normal, self.prior[:, self.free], self.ridge, guess)[0]
+        return solved(normal, self.towards[:, self.free], self.pull, guess)[0]
 
     def _completed(self, weight: FloatArray | None) -> FloatArray:
-        return self.prior if weight is None else completed(weight, self.prior, self.free)[0]
+        return self.towards if weight is None else completed(weight, self.towards, self.free)[0]
 
-    def pulled(self, ridge: float = RIDGE) -> "SideFit":
-        """Drawn to the prior by so much, with the shares that are `without` no coin."""
-        anew = replace(self, ridge=ridge)
+    def pulled(self, pull: Pull = WEAKEST) -> "SideFit":
+        """Drawn to the prior like this, with the shares that are `without` no coin."""
+        anew = replace(self, pull=pull)
         return replace(anew, shares=anew.without())
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
@@ -134,8 +178,8 @@ class SideFit:
         own = None if self.blocks is None else self.blocks.by_coin.get(coin)
         if own is None:
             return self.shares
-        weight, _ = solved(own, self.shares[:, self.free], ridge)
-        return completed(weight, self.prior, self.free)[0]
+        weight, _ = solved(own, self.shares[:, self.free], replace(self.pull, ridge=ridge))
+        return completed(weight, self.towards, self.free)[0]
 
 
 def separable(
@@ -190,15 +234,21 @@ def fit_side(
 
 
 def solved(
-    normal: Normal, prior: FloatArray, ridge: float = RIDGE, guess: FloatArray | None = None
+    normal: Normal, towards: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
 ) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
-    `guess` are those of a problem like it."""
-    matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
-    penalty = _penalty(normal, prior.shape, ridge)
-    start = prior if guess is None else guess
-    weight, bound = at_most_one(matrix + penalty, towards + penalty @ prior.ravel(), start.ravel())
-    return weight.reshape(prior.shape), bound
+    `towards` is what they are drawn to, `guess` are those of a problem like it."""
+    penalty = _penalty(normal, towards.shape, pull.ridge)
+    matrix = normal.matrix / normal.pairs + penalty
+    right = normal.right / normal.pairs + penalty @ towards.ravel()
+    start, rows = (towards if guess is None else guess).ravel(), pull.rows(len(towards))
+    if rows.all():
+        weight, bound = at_most_one(matrix, right, start)
+        return weight.reshape(towards.shape), bound
+    kept = np.flatnonzero(np.repeat(rows, towards.shape[1]))
+    weight = np.zeros(towards.size)
+    weight[kept], bound = at_most_one(matrix[np.ix_(kept, kept)], right[kept], start[kept])
+    return weight.reshape(towards.shape), bound
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

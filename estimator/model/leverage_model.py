@@ -252,6 +252,12 @@ def rows_of(coordinate: Coordinate, classes: int) -> int:
     return len(MIXED_OF) * classes + 1 if coordinate == MIXED else classes
 
 
+def parts_of(rows: int) -> dict[Coordinate, slice]:
+    """Where in the rows of a mixture the turnover classes of each coordinate stand."""
+    classes = (rows - 1) // len(MIXED_OF)
+    return {name: slice(at * classes, (at + 1) * classes) for at, name in enumerate(MIXED_OF)}
+
+
 def _mixed(shares: FloatArray) -> FloatArray:
     return np.concatenate([*[shares / len(MIXED_OF)] * len(MIXED_OF), np.zeros((1, shares.shape[1]))])
 

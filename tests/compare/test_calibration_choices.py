@@ -25,10 +25,17 @@ from liqtruth.compare.calibration.selection import (
     fit_coordinates,
     left_out,
 )
-from liqtruth.compare.calibration.side_fit import separable
+from liqtruth.compare.calibration.side_fit import Pull, separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    COORDINATES,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+    parts_of,
+)
 from liqtruth.heatmap.grid import FloatArray
 from tests.compare.calibrated_markets import (
     LEVERAGE,
@@ -172,22 +179,34 @@ class TestPull:
         fit = PooledFit(PRIOR, ("leverage",)).fit(drawn)
         away = {row.ridge: row.left_out_pct for row in fit.pull_scores_}
         assert tuple(away) == PULLS
-        assert fit.fitted_.long.ridge == min(away, key=lambda ridge: away[ridge])
+        assert fit.fitted_.pull.ridge == min(away, key=lambda ridge: away[ridge])
 
     def test_a_stronger_pull_draws_nearer_to_the_prior(self, shared: tuple[Sample, ...]) -> None:
         fitted = fit_coordinates(shared, PRIOR, ("of-maximum",))[0]
         gaps = [
-            float(np.abs(fitted.pulled(ridge).shares("long") - PRIOR.shares("long")).sum())
+            float(np.abs(fitted.pulled(Pull(ridge)).shares("long") - PRIOR.shares("long")).sum())
             for ridge in (*PULLS, 100.0)
         ]
         assert gaps == sorted(gaps, reverse=True)
         assert gaps[-1] < 0.01 * gaps[0]
 
+    @pytest.mark.parametrize("only", MIXED_OF)
+    def test_a_mixture_is_tried_in_each_of_its_coordinates_alone(
+        self, only: Coordinate, pairs: tuple[Sample, ...]
+    ) -> None:
+        """Positions stand in one of them, the prior has as much in both."""
+        fit = PooledFit(PRIOR, (MIXED,)).fit(whose_shares(only, pairs))
+        alone = [row for row in fit.pull_scores_ if row.only is not None]
+        assert {row.only for row in alone} == set(MIXED_OF)
+        assert min(alone, key=lambda row: row.left_out_pct).only == only
+        shares = fit.fitted_.pulled(Pull(only=only)).shares("long")
+        assert [name for name, part in parts_of(len(shares)).items() if shares[part].any()] == [only]
+
     def test_two_coins_choose_none(self, shared: tuple[Sample, ...]) -> None:
         two = [pair for pair in shared if pair.coin != "THREE"]
         fit = PooledFit(PRIOR, ("leverage",)).fit(two)
         assert fit.pull_scores_ == ()
-        assert fit.fitted_.long.ridge == PULLS[0]
+        assert fit.fitted_.pull.ridge == PULLS[0]
 
     def test_pooled_shares_are_the_mean_of_fits_without_a_coin(self, shared: tuple[Sample, ...]) -> None:
         fit = fit_coordinates(shared, PRIOR, ("leverage",))[0].long
