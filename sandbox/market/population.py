@@ -267,7 +267,8 @@ def _equity(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> 
     low = _per_kind(kind, [1e6, *(trader.equity_min_usd for trader in mix)])
     alpha = _per_kind(kind, [1e3, *(trader.equity_alpha for trader in mix)])
     cap = _per_kind(kind, [1e6, *(trader.equity_cap_usd for trader in mix)])
-    equity = np.asarray(np.round(np.minimum(low * rng.random(kind.size) ** (-1 / alpha), cap), 2))
+    drawn = np.minimum(low * rng.random(kind.size) ** (-1 / alpha), cap)
+    equity = np.asarray(np.round(drawn, 2), dtype=np.float64)
     return equity, np.maximum(equity / low, 1.0)
 
 
