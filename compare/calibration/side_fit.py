@@ -12,6 +12,10 @@ it keeps the prior's shares, smaller where the fitted ones leave less to one. No
 Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
 blocks, so it costs a solution each and never looks at columns again. With three coins or more the shares are the mean
 of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
+
+Likewise of a mixture of coordinates: how open interest divides between them shows in differences between coins alone,
+a few points in a plane of highest leverage and volatility. So its shares are the mean of mixtures that leave out one
+coordinate each (`averaged`), all from the same equations: no coordinate stands for another that it resembles here.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +30,13 @@ from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, s
 from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
-from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    MAINTENANCE,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+)
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -40,9 +50,6 @@ FEWEST_AVERAGED: Final = 3
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
-MAINTENANCE: Final = 2.0
-"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
-liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 
@@ -52,7 +59,8 @@ class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
     `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
     pull to the prior under which they are solved again. `found` are weights of the free columns by pull and coins left
-    out: what is asked again, by another fold or choice, is not solved again."""
+    out: what is asked again, by another fold or choice, is not solved again. `parts` coordinates of a mixture are left
+    out in turn."""
 
     shares: FloatArray
     free: BoolArray
@@ -61,6 +69,7 @@ class SideFit:
     at_most_one: bool
     blocks: Blocks | None
     ridge: float = RIDGE
+    parts: int = 0
     found: dict[tuple[float, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
 
     def resolution(self) -> FloatArray:
@@ -119,7 +128,7 @@ class SideFit:
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return solved(normal, self.prior[:, self.free], self.ridge, guess)[0]
+        return averaged(normal, self.prior[:, self.free], self.parts, self.ridge, guess)[0]
 
     def _completed(self, weight: FloatArray | None) -> FloatArray:
         return self.prior if weight is None else completed(weight, self.prior, self.free)[0]
@@ -141,24 +150,17 @@ class SideFit:
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some pair, with mass
-    within reach. What follows the mark is bounded by maintenance alone: by `MAINTENANCE` times the highest."""
+    """Nodes that data can separate: at least 3x and no nearer than maintenance allows (`MAINTENANCE` times the highest
+    leverage) on the market of some pair, with mass within reach."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
-        for name, times in reaching(coordinate):
+        for name in MIXED_OF if coordinate == MIXED else (coordinate,):
             own = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
-            within |= (own >= LEAST_LEVERAGE) & (own <= times * pair.highest_leverage)
+            within |= (own >= LEAST_LEVERAGE) & (own <= MAINTENANCE * pair.highest_leverage)
         for side in (pair.long, pair.short):
             seen += side.response(coordinate).sum(axis=0).reshape(-1, nodes.size).max(axis=0)
     return np.asarray(within & (seen > SEEN_LEAST))
-
-
-def reaching(coordinate: Coordinate) -> tuple[tuple[Coordinate, float], ...]:
-    """Coordinates of the rows of a model, and up to how many times the highest leverage each places anything."""
-    if coordinate != MIXED:
-        return ((coordinate, 1.0),)
-    return (*((name, 1.0) for name in MIXED_OF), (MIXED_OF[-1], MAINTENANCE))
 
 
 def fit_side(
@@ -178,15 +180,38 @@ def fit_side(
     wanted = [side.crowd for side in sides] if targets is None else targets
     data = _Data.of(sides, wanted, prior, free, coordinate)
     modelled, scale = np.full(data.targets.shape, float(data.targets.mean())), 1.0
+    parts = len(MIXED_OF) if coordinate == MIXED else 0
     for _ in range(ROUNDS - 1):
         equations = formed(partial(data.normal, modelled, scale), np.arange(len(sides)))
-        weight, _ = solved(equations, prior[:, free])
+        weight, _ = averaged(equations, prior[:, free], parts)
         shares, scale = completed(weight, prior, free)
         modelled = data.drawn(shares[:, free], scale)
     last = Blocks(tuple(blocks), partial(data.normal, modelled, scale))
-    weight, bound = solved(last.summed(), prior[:, free])
+    weight, bound = averaged(last.summed(), prior[:, free], parts)
     shares, scale = completed(weight, prior, free)
-    return SideFit(shares, free, prior, scale, bound, last)
+    return SideFit(shares, free, prior, scale, bound, last, parts=parts)
+
+
+def averaged(
+    normal: Normal, prior: FloatArray, parts: int, ridge: float = RIDGE, guess: FloatArray | None = None
+) -> tuple[FloatArray, bool]:
+    """As `solved`; with `parts` coordinates, whose rows stand one after the other at the head of `prior`, the mean of
+    solutions that leave one of them out and draw the others to as much more of the prior."""
+    if not parts:
+        return solved(normal, prior, ridge, guess)
+    rows, nodes = prior.shape
+    of_part = np.repeat(np.arange(parts + 1), [rows // parts] * parts + [rows % parts])
+    more = np.where(of_part < parts, parts / (parts - 1), 1.0)[:, None]
+    found, bound = np.zeros(prior.shape), False
+    for gone in range(parts):
+        kept = np.flatnonzero(of_part != gone)
+        columns = (kept[:, None] * nodes + np.arange(nodes)).ravel()
+        own = Normal(normal.matrix[np.ix_(columns, columns)], normal.right[columns], normal.pairs)
+        near = None if guess is None else (guess * more)[kept]
+        weight, needed = solved(own, (prior * more)[kept], ridge, near)
+        found[kept] += weight / parts
+        bound |= needed
+    return found, bound
 
 
 def solved(
