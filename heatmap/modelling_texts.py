@@ -37,7 +37,9 @@ def _scaled(values: Values) -> str:
     floored = f"; what falls below 1x ({unlevered:.1%} of shares) is set to 1x" if unlevered > 0 else ""
     which = "leverages"
     if values.get("part", values["coordinate"] == "mixed"):
-        which = f"leverages that go by {'volatility' if values['coordinate'] == 'of-volatility' else 'the coin'}"
+        which = (
+            f"leverages that go by {'volatility' if values['coordinate'] == 'of-volatility' else 'the coin'}"
+        )
     return f"{which} are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 

@@ -242,8 +242,9 @@ class LeverageFit:
             pooled.ridge_,
             pooled.deviation_.table,
             self.size_table_,
-            pooled.fitted_.long.ridge,
+            pooled.fitted_.pull.ridge,
             pooled.pull_scores_,
+            pooled.fitted_.pull.only,
         )
 
     def _side_record(self, side: str) -> SideRecord:

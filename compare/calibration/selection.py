@@ -4,9 +4,10 @@ counts, whether coins deviate.
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
 nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least and
 the 95 % interval of the difference says so: that is the mixture of coordinates, or leverage itself where nothing is
-mixed or a single coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins left out nearest.
-A coin's own deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has
-not seen, since a coin left out has none.
+mixed or a single coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins
+left out nearest, and the classes of a mixture stand in one coordinate alone where that is nearer. A coin's own
+deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has not seen, since
+a coin left out has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ import numpy as np
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.side_fit import (
     RIDGE,
+    Pull,
     SideFit,
     fit_side,
     separable,
@@ -36,7 +38,7 @@ FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
 CLEAR: Final = 0.95
 """Level of the interval of a difference between coordinates that must lie above zero."""
-PULLS: Final = (RIDGE, 0.1, 0.3)
+PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
@@ -60,9 +62,13 @@ class Fitted(TwoSided[SideFit]):
         gone = (*self.excluded, *leaving)
         return self.of(side).without(*gone) if gone else self.of(side).shares
 
-    def pulled(self, ridge: float) -> "Fitted":
-        """Both sides drawn to the prior by so much."""
-        long, short = self.long.pulled(ridge), self.short.pulled(ridge)
+    @property
+    def pull(self) -> Pull:
+        return self.long.pull
+
+    def pulled(self, pull: Pull) -> "Fitted":
+        """Both sides drawn to the prior like this."""
+        long, short = self.long.pulled(pull), self.short.pulled(pull)
         return replace(self, long=long, short=short, left_out_pct=None)
 
 
@@ -78,10 +84,12 @@ class CoordinateScore(msgspec.Struct, frozen=True):
 
 
 class PullScore(msgspec.Struct, frozen=True):
-    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, drawn to the prior by `ridge`."""
+    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, drawn to the prior by `ridge`, in
+    `only` one coordinate of a mixture (null: in all)."""
 
     ridge: float
     left_out_pct: float
+    only: str | None = None
 
 
 class DeviationScore(msgspec.Struct, frozen=True):
@@ -93,10 +101,11 @@ class DeviationScore(msgspec.Struct, frozen=True):
 
 
 def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
-    """Both sides on all pairs together; a mixture is drawn to the prior's leverages in equal parts, since how the prior
-    divides them between coordinates is no knowledge of these coins."""
+    """Both sides on all pairs together; a mixture is drawn to the prior's leverages alone, evenly in all coordinates
+    and nothing at the mark, since how the prior divides them is no knowledge of these coins."""
     free = separable(pairs, prior, coordinate)
-    blocks, towards = [pair.block for pair in pairs], prior.in_coordinate(MIXED_OF[0]).in_coordinate(coordinate)
+    towards = prior.in_coordinate(MIXED_OF[0]).in_coordinate(coordinate)
+    blocks = [pair.block for pair in pairs]
     with one_blas_thread():
         long, short = (
             fit_side(
@@ -194,17 +203,29 @@ def choose_coordinate(
 
 def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[PullScore, ...]]:
     """The fit drawn to the prior by as much as brings coins left out nearest, and the table; as it is with fewer than
-    `FEWEST_CLEAR` coins to compare."""
+    `FEWEST_CLEAR` coins to compare. A mixture is tried in one coordinate alone as well, drawn as strongly."""
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
-    tried = {ridge: fitted.pulled(ridge) for ridge in PULLS}
-    found = {ridge: _left_out_pct(known, one) for ridge, one in tried.items()}
-    if min(map(len, found.values())) < FEWEST_CLEAR:
+    tried = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
+    if fitted.coordinate == MIXED:
+        best = min(tried, key=_mean_pct)
+        alone = [replace(best.pull, mean_of=((name,),)) for name in MIXED_OF]
+        tried += [_tried(known, fitted.pulled(pull)) for pull in alone]
+    if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in tried):
         return fitted, ()
-    table = tuple(PullScore(ridge, float(np.mean([*by_coin.values()]))) for ridge, by_coin in found.items())
-    best = min(table, key=lambda row: row.left_out_pct).ridge
-    return replace(tried[best], left_out_pct=found[best]), table
+    table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in tried)
+    return min(tried, key=_mean_pct), table
+
+
+def _tried(pairs: Sequence[Sample], fitted: Fitted) -> Fitted:
+    return replace(fitted, left_out_pct=_left_out_pct(pairs, fitted))
+
+
+def _mean_pct(fitted: Fitted) -> float:
+    """Over coins left out; infinite where none can be compared."""
+    by_coin = fitted.left_out_pct
+    return float(np.mean([*by_coin.values()])) if by_coin else float("inf")
 
 
 def assumes_least(coordinates: Sequence[Coordinate], coins: int) -> Coordinate:
@@ -249,7 +270,7 @@ def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitt
         return NO_DEVIATION
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
-    first = fit_samples(seen, prior, fitted.coordinate).pulled(fitted.long.ridge)
+    first = fit_samples(seen, prior, fitted.coordinate).pulled(fitted.pull)
     away = {
         ridge: float(np.nanmean(distances(unseen, _maps(unseen, first, ridge)))) for ridge in (None, *RIDGES)
     }

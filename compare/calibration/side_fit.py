@@ -15,12 +15,14 @@ of fits that leave one out (`without`): coins disagree by more than days do, and
 
 Likewise of a mixture of coordinates: how open interest divides between them shows in differences between coins alone,
 a few points in a plane of highest leverage and volatility. So its shares are the mean of mixtures that leave out one
-coordinate each (`averaged`), all from the same equations: no coordinate stands for another that it resembles here.
+coordinate each (`Pull.mean_of`), all from the same equations: none stands for another that it resembles here. Where a
+single coordinate draws other coins nearer, it is taken alone.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -36,6 +38,7 @@ from liqtruth.estimator.model.leverage_model import (
     MIXED_OF,
     Coordinate,
     LeverageModel,
+    parts_of,
 )
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -54,13 +57,53 @@ SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 
 
+@dataclass(frozen=True)
+class Pull:
+    """How strongly shares are drawn to the prior, and with a mixture in which coordinates turnover classes stand: the
+    shares are the mean of mixtures of these, empty where all rows are solved for together. What follows the mark is in
+    each."""
+
+    ridge: float = RIDGE
+    mean_of: tuple[tuple[Coordinate, ...], ...] = ()
+
+    @property
+    def only(self) -> Coordinate | None:
+        """The one coordinate that classes stand in, null where they stand in several."""
+        named = {name for mixture in self.mean_of for name in mixture}
+        return named.pop() if len(named) == 1 else None
+
+    def mixtures(self, prior: FloatArray) -> Iterator[tuple[BoolArray, FloatArray]]:
+        """Of each mixture the rows (rows,) that may hold anything, and what they are drawn to: the prior (rows, nodes)
+        with its classes in equal parts, since how it divides them between coordinates is no knowledge of these coins.
+        """
+        if not self.mean_of:
+            yield np.ones(len(prior), np.bool_), prior
+            return
+        parts = parts_of(len(prior))
+        whole = np.sum([prior[part] for part in parts.values()], axis=0)
+        for mixture in self.mean_of:
+            kept, towards = np.ones(len(prior), np.bool_), prior.copy()
+            for name, part in parts.items():
+                kept[part] = name in mixture
+                towards[part] = whole / len(mixture) if name in mixture else 0.0
+            yield kept, towards
+
+    def towards(self, prior: FloatArray) -> FloatArray:
+        """Mean over mixtures of what they are drawn to."""
+        return np.asarray(np.mean([towards for _, towards in self.mixtures(prior)], axis=0))
+
+
+WEAKEST: Final = Pull()
+WITHOUT_ONE: Final = Pull(mean_of=tuple(combinations(MIXED_OF, len(MIXED_OF) - 1)))
+"""Of a mixture: every one that leaves out a coordinate."""
+
+
 @dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
-    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
-    pull to the prior under which they are solved again. `found` are weights of the free columns by pull and coins left
-    out: what is asked again, by another fold or choice, is not solved again. `parts` coordinates of a mixture are left
-    out in turn."""
+    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; under `pull`
+    they are solved again. `found` are weights of the free columns by pull and coins left out: what is asked again, by
+    another fold or choice, is not solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -68,9 +111,13 @@ class SideFit:
     prior_scale: float
     at_most_one: bool
     blocks: Blocks | None
-    ridge: float = RIDGE
-    parts: int = 0
-    found: dict[tuple[float, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+    pull: Pull = WEAKEST
+    found: dict[tuple[Pull, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def towards(self) -> FloatArray:
+        """What the shares are drawn to, of the shape of `prior`."""
+        return self.pull.towards(self.prior)
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -80,11 +127,13 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        matrix, penalty = (
-            pooled.matrix / pooled.pairs,
-            _penalty(pooled, self.prior[:, self.free].shape, self.ridge),
-        )
-        return np.asarray(np.linalg.solve(matrix + penalty, matrix))
+        penalty = _penalty(pooled, self.prior[:, self.free].shape, self.pull.ridge)
+        rows = np.any([kept for kept, _ in self.pull.mixtures(self.prior)], axis=0)
+        kept = np.flatnonzero(np.repeat(rows, int(self.free.sum())))
+        matrix = (pooled.matrix / pooled.pairs)[np.ix_(kept, kept)]
+        found = np.zeros((columns, columns))
+        found[np.ix_(kept, kept)] = np.linalg.solve(matrix + penalty[np.ix_(kept, kept)], matrix)
+        return found
 
     def refitted(self, times: IntArray) -> FloatArray:
         """Shares from each block as often as in `times`, under the variances of the last round."""
@@ -93,7 +142,7 @@ class SideFit:
     def each_refitted(self, times: IntArray) -> Iterator[FloatArray]:
         """As `refitted`, for each row of `times` (draws, blocks)."""
         if self.blocks is None:
-            yield from (self.prior for _ in times)
+            yield from (self.towards for _ in times)
             return
         guess = self._weight(frozenset())
         for normal in self.blocks.each_summed(times):
@@ -102,7 +151,7 @@ class SideFit:
     def without(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins; of three or more the mean of fits that leave one of them out."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         others = [coin for coin in self.blocks.by_coin if coin not in coins]
         apart = [(coin,) for coin in others] if len(others) >= FEWEST_AVERAGED else [()]
         return np.asarray(np.mean([self.leaving(*coins, *one) for one in apart], axis=0))
@@ -110,7 +159,7 @@ class SideFit:
     def leaving(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins, in one fit."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         gone = frozenset(coins).intersection(self.blocks.by_coin)
         return self._completed(self._weight(gone))
 
@@ -118,7 +167,7 @@ class SideFit:
         """Weights (classes, free nodes) without these coins, null where no other is left; guessed from those of one
         coin more."""
         assert self.blocks is not None
-        key = self.ridge, gone
+        key = self.pull, gone
         if key not in self.found:
             normal = self.blocks.without(gone)
             if normal is None:
@@ -128,14 +177,14 @@ class SideFit:
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return averaged(normal, self.prior[:, self.free], self.parts, self.ridge, guess)[0]
+        return solved(normal, self.prior[:, self.free], self.pull, guess)[0]
 
     def _completed(self, weight: FloatArray | None) -> FloatArray:
-        return self.prior if weight is None else completed(weight, self.prior, self.free)[0]
+        return self.towards if weight is None else completed(weight, self.towards, self.free)[0]
 
-    def pulled(self, ridge: float = RIDGE) -> "SideFit":
-        """Drawn to the prior by so much, with the shares that are `without` no coin."""
-        anew = replace(self, ridge=ridge)
+    def pulled(self, pull: Pull | None = None) -> "SideFit":
+        """Drawn to the prior like this (default: as it is), with the shares that are `without` no coin."""
+        anew = self if pull is None else replace(self, pull=pull)
         return replace(anew, shares=anew.without())
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
@@ -143,8 +192,9 @@ class SideFit:
         own = None if self.blocks is None else self.blocks.by_coin.get(coin)
         if own is None:
             return self.shares
-        weight, _ = solved(own, self.shares[:, self.free], ridge)
-        return completed(weight, self.prior, self.free)[0]
+        pull = replace(self.pull, ridge=ridge) if self.pull.only else Pull(ridge)
+        weight, _ = solved(own, self.shares[:, self.free], pull)
+        return completed(weight, self.towards, self.free)[0]
 
 
 def separable(
@@ -175,55 +225,41 @@ def fit_side(
 
     `targets` (bins,) per pair, not smoothed; by default the crowd's maps.
     """
+    pull = WITHOUT_ONE if coordinate == MIXED else WEAKEST
+    prior = pull.towards(prior)
     if not sides or not free.any():
-        return SideFit(prior, free & bool(sides), prior, 1.0, False, None)
+        return SideFit(prior, free & bool(sides), prior, 1.0, False, None, pull)
     wanted = [side.crowd for side in sides] if targets is None else targets
     data = _Data.of(sides, wanted, prior, free, coordinate)
     modelled, scale = np.full(data.targets.shape, float(data.targets.mean())), 1.0
-    parts = len(MIXED_OF) if coordinate == MIXED else 0
     for _ in range(ROUNDS - 1):
         equations = formed(partial(data.normal, modelled, scale), np.arange(len(sides)))
-        weight, _ = averaged(equations, prior[:, free], parts)
+        weight, _ = solved(equations, prior[:, free], pull)
         shares, scale = completed(weight, prior, free)
         modelled = data.drawn(shares[:, free], scale)
     last = Blocks(tuple(blocks), partial(data.normal, modelled, scale))
-    weight, bound = averaged(last.summed(), prior[:, free], parts)
+    weight, bound = solved(last.summed(), prior[:, free], pull)
     shares, scale = completed(weight, prior, free)
-    return SideFit(shares, free, prior, scale, bound, last, parts=parts)
-
-
-def averaged(
-    normal: Normal, prior: FloatArray, parts: int, ridge: float = RIDGE, guess: FloatArray | None = None
-) -> tuple[FloatArray, bool]:
-    """As `solved`; with `parts` coordinates, whose rows stand one after the other at the head of `prior`, the mean of
-    solutions that leave one of them out and draw the others to as much more of the prior."""
-    if not parts:
-        return solved(normal, prior, ridge, guess)
-    rows, nodes = prior.shape
-    of_part = np.repeat(np.arange(parts + 1), [rows // parts] * parts + [rows % parts])
-    more = np.where(of_part < parts, parts / (parts - 1), 1.0)[:, None]
-    found, bound = np.zeros(prior.shape), False
-    for gone in range(parts):
-        kept = np.flatnonzero(of_part != gone)
-        columns = (kept[:, None] * nodes + np.arange(nodes)).ravel()
-        own = Normal(normal.matrix[np.ix_(columns, columns)], normal.right[columns], normal.pairs)
-        near = None if guess is None else (guess * more)[kept]
-        weight, needed = solved(own, (prior * more)[kept], ridge, near)
-        found[kept] += weight / parts
-        bound |= needed
-    return found, bound
+    return SideFit(shares, free, prior, scale, bound, last, pull)
 
 
 def solved(
-    normal: Normal, prior: FloatArray, ridge: float = RIDGE, guess: FloatArray | None = None
+    normal: Normal, prior: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
 ) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
-    `guess` are those of a problem like it."""
-    matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
-    penalty = _penalty(normal, prior.shape, ridge)
-    start = prior if guess is None else guess
-    weight, bound = at_most_one(matrix + penalty, towards + penalty @ prior.ravel(), start.ravel())
-    return weight.reshape(prior.shape), bound
+    drawn to the `prior` by `pull`, the mean of its mixtures. `guess` are those of a problem like it."""
+    penalty = _penalty(normal, prior.shape, pull.ridge)
+    matrix = normal.matrix / normal.pairs + penalty
+    found, bounds = [], []
+    for rows, towards in pull.mixtures(prior):
+        kept = np.flatnonzero(np.repeat(rows, prior.shape[1]))
+        right = normal.right / normal.pairs + penalty @ towards.ravel()
+        start, weight = (towards if guess is None else guess).ravel(), np.zeros(prior.size)
+        own = matrix if rows.all() else matrix[np.ix_(kept, kept)]
+        weight[kept], bound = at_most_one(own, right[kept], start[kept])
+        found.append(weight.reshape(prior.shape))
+        bounds.append(bound)
+    return np.asarray(np.mean(found, axis=0)), any(bounds)
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

@@ -130,7 +130,7 @@ MIXED_BEFORE: Final = 2
 """Coordinates of `MIXED_OF` that files of before have."""
 MAINTENANCE: Final = 2.0
 """Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
-liquidation as twice that leverage would be: what it lost, or other positions of its account take, no longer backs it."""
+liquidation as twice that leverage would be: what it lost or other positions of its account take does not back it."""
 
 
 class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
@@ -264,6 +264,12 @@ def check_own_name(name: str) -> None:
 def rows_of(coordinate: Coordinate, classes: int) -> int:
     """Rows of shares of a model with so many turnover classes."""
     return len(MIXED_OF) * classes + 1 if coordinate == MIXED else classes
+
+
+def parts_of(rows: int) -> dict[Coordinate, slice]:
+    """Where in the rows of a mixture the turnover classes of each coordinate stand."""
+    classes = (rows - 1) // len(MIXED_OF)
+    return {name: slice(at * classes, (at + 1) * classes) for at, name in enumerate(MIXED_OF)}
 
 
 def _mixed(shares: FloatArray) -> FloatArray:

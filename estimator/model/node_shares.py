@@ -243,7 +243,9 @@ def _scale_notes(model: LeverageModel, highest: float, volatility: float) -> Not
     coordinates, count = MIXED_OF if mixed else (model.coordinate,), len(model.rates)
     rows = (model.shares("long") + model.shares("short")) / len(SIDES)
     found = []
-    for at, (coordinate, scale) in enumerate(zip(coordinates, model.scales(highest, volatility), strict=True)):
+    for at, (coordinate, scale) in enumerate(
+        zip(coordinates, model.scales(highest, volatility), strict=True)
+    ):
         if coordinate == "leverage" or (mixed and scale == 1 and coordinate != "of-volatility"):
             continue
         if coordinate == "of-volatility" and not volatility > 0:
