@@ -2,11 +2,12 @@
 counts, whether coins deviate.
 
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
-nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least by
-more than a standard error: that is the mixture of coordinates, or leverage itself where nothing is mixed or a single
-coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins left out nearest.
-A coin's own deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has
-not seen, since a coin left out has none.
+nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least and
+the 95 % interval of the difference says so: that is the mixture of coordinates, or leverage itself where nothing is
+mixed or a single coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins
+left out nearest, and the classes of a mixture stand in one coordinate alone where that is nearer. A coin's own
+deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has not seen, since
+a coin left out has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +25,7 @@ from liqtruth.compare.calibration.side_fit import (
     fit_side,
     separable,
 )
+from liqtruth.compare.statistics.intervals import student
 from liqtruth.compare.statistics.map_scores import wasserstein_pct
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
@@ -34,6 +36,8 @@ FEWEST_MIXED: Final = 2
 """Coins that show what goes by the coin and what does not."""
 FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
+CLEAR: Final = 0.95
+"""Level of the interval of a difference between coordinates that must lie above zero."""
 PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
@@ -97,9 +101,11 @@ class DeviationScore(msgspec.Struct, frozen=True):
 
 
 def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
-    """Both sides on all pairs together."""
+    """Both sides on all pairs together; a mixture is drawn to the prior's leverages alone, evenly in all coordinates
+    and nothing at the mark, since how the prior divides them is no knowledge of these coins."""
     free = separable(pairs, prior, coordinate)
-    blocks, towards = [pair.block for pair in pairs], prior.in_coordinate(coordinate)
+    towards = prior.in_coordinate(MIXED_OF[0]).in_coordinate(coordinate)
+    blocks = [pair.block for pair in pairs]
     with one_blas_thread():
         long, short = (
             fit_side(
@@ -155,7 +161,7 @@ def choose_coordinate(
     pairs: Sequence[Sample], fits: Sequence[Fitted]
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
     """The fit that draws coins left out best, and the table; the fallback (`assumes_least`) where none is nearer by
-    more than its standard error, where there is a single coin, or none whose maps can be compared under every fit. Only
+    more than its 95 % interval, where there is a single coin, or none whose maps can be compared under every fit. Only
     coins that can be are in the table.
 
     Coins that the fits exclude take no part, neither as what is drawn nor as what is fitted; only the variances by
@@ -185,11 +191,12 @@ def choose_coordinate(
         )
         for name, values in away.items()
     )
-    error = _mean_error(away[fallback] - away[nearest])
+    gain = away[fallback] - away[nearest]
+    error = _mean_error(gain)
     clear = (
         error is not None
         and len(judged) >= FEWEST_CLEAR
-        and float((away[fallback] - away[nearest]).mean()) > error
+        and float(gain.mean()) > student(CLEAR, len(judged) - 1) * error
     )
     return chosen[nearest if clear else fallback], table
 
@@ -200,10 +207,11 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
-    tried = [_tried(known, fitted.pulled(Pull(ridge))) for ridge in PULLS]
+    tried = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
     if fitted.coordinate == MIXED:
         best = min(tried, key=_mean_pct)
-        tried += [_tried(known, fitted.pulled(replace(best.pull, only=name))) for name in MIXED_OF]
+        alone = [replace(best.pull, mean_of=((name,),)) for name in MIXED_OF]
+        tried += [_tried(known, fitted.pulled(pull)) for pull in alone]
     if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in tried):
         return fitted, ()
     table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in tried)

@@ -11,14 +11,18 @@ it keeps the prior's shares, smaller where the fitted ones leave less to one. No
 
 Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
 blocks, so it costs a solution each and never looks at columns again. With three coins or more the shares are the mean
-of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide. What a
-mixture has in its two coordinates is not independent: with coins of few highest leverages one of them alone may draw
-other coins nearer (`Pull.only`).
+of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
+
+Likewise of a mixture of coordinates: how open interest divides between them shows in differences between coins alone,
+a few points in a plane of highest leverage and volatility. So its shares are the mean of mixtures that leave out one
+coordinate each (`Pull.mean_of`), all from the same equations: none stands for another that it resembles here. Where a
+single coordinate draws other coins nearer, it is taken alone.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -29,6 +33,7 @@ from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
 from liqtruth.estimator.model.leverage_model import (
+    MAINTENANCE,
     MIXED,
     MIXED_OF,
     Coordinate,
@@ -48,41 +53,49 @@ FEWEST_AVERAGED: Final = 3
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
-MAINTENANCE: Final = 2.0
-"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
-liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
 
 
 @dataclass(frozen=True)
 class Pull:
-    """How strongly shares are drawn to the prior; `only` is the coordinate of a mixture in which all turnover classes
-    stand, null where they stand in all of them. What follows the mark is in either."""
+    """How strongly shares are drawn to the prior, and with a mixture in which coordinates turnover classes stand: the
+    shares are the mean of mixtures of these, empty where all rows are solved for together. What follows the mark is in
+    each."""
 
     ridge: float = RIDGE
-    only: Coordinate | None = None
+    mean_of: tuple[tuple[Coordinate, ...], ...] = ()
 
-    def rows(self, rows: int) -> BoolArray:
-        """Which rows of shares may hold anything, shape (rows,)."""
-        kept = np.ones(rows, np.bool_)
-        if self.only is not None:
-            for name, part in parts_of(rows).items():
-                kept[part] = name == self.only
-        return kept
+    @property
+    def only(self) -> Coordinate | None:
+        """The one coordinate that classes stand in, null where they stand in several."""
+        named = {name for mixture in self.mean_of for name in mixture}
+        return named.pop() if len(named) == 1 else None
 
-    def moved(self, prior: FloatArray) -> FloatArray:
-        """The prior (rows, nodes), with all its classes in the one coordinate."""
-        if self.only is None:
-            return prior
-        parts, found = parts_of(len(prior)), prior.copy()
-        for part in parts.values():
-            found[part] = 0.0
-        found[parts[self.only]] = np.sum([prior[part] for part in parts.values()], axis=0)
-        return found
+    def mixtures(self, prior: FloatArray) -> Iterator[tuple[BoolArray, FloatArray]]:
+        """Of each mixture the rows (rows,) that may hold anything, and what they are drawn to: the prior (rows, nodes)
+        with its classes in equal parts, since how it divides them between coordinates is no knowledge of these coins.
+        """
+        if not self.mean_of:
+            yield np.ones(len(prior), np.bool_), prior
+            return
+        parts = parts_of(len(prior))
+        whole = np.sum([prior[part] for part in parts.values()], axis=0)
+        for mixture in self.mean_of:
+            kept, towards = np.ones(len(prior), np.bool_), prior.copy()
+            for name, part in parts.items():
+                kept[part] = name in mixture
+                towards[part] = whole / len(mixture) if name in mixture else 0.0
+            yield kept, towards
+
+    def towards(self, prior: FloatArray) -> FloatArray:
+        """Mean over mixtures of what they are drawn to."""
+        return np.asarray(np.mean([towards for _, towards in self.mixtures(prior)], axis=0))
 
 
 WEAKEST: Final = Pull()
+WITHOUT_ONE: Final = Pull(mean_of=tuple(combinations(MIXED_OF, len(MIXED_OF) - 1)))
+"""Of a mixture: every one that leaves out a coordinate."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,7 +117,7 @@ class SideFit:
     @property
     def towards(self) -> FloatArray:
         """What the shares are drawn to, of the shape of `prior`."""
-        return self.pull.moved(self.prior)
+        return self.pull.towards(self.prior)
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -115,7 +128,8 @@ class SideFit:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
         penalty = _penalty(pooled, self.prior[:, self.free].shape, self.pull.ridge)
-        kept = np.flatnonzero(np.repeat(self.pull.rows(len(self.prior)), int(self.free.sum())))
+        rows = np.any([kept for kept, _ in self.pull.mixtures(self.prior)], axis=0)
+        kept = np.flatnonzero(np.repeat(rows, int(self.free.sum())))
         matrix = (pooled.matrix / pooled.pairs)[np.ix_(kept, kept)]
         found = np.zeros((columns, columns))
         found[np.ix_(kept, kept)] = np.linalg.solve(matrix + penalty[np.ix_(kept, kept)], matrix)
@@ -163,14 +177,14 @@ class SideFit:
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return solved(normal, self.towards[:, self.free], self.pull, guess)[0]
+        return solved(normal, self.prior[:, self.free], self.pull, guess)[0]
 
     def _completed(self, weight: FloatArray | None) -> FloatArray:
         return self.towards if weight is None else completed(weight, self.towards, self.free)[0]
 
-    def pulled(self, pull: Pull = WEAKEST) -> "SideFit":
-        """Drawn to the prior like this, with the shares that are `without` no coin."""
-        anew = replace(self, pull=pull)
+    def pulled(self, pull: Pull | None = None) -> "SideFit":
+        """Drawn to the prior like this (default: as it is), with the shares that are `without` no coin."""
+        anew = self if pull is None else replace(self, pull=pull)
         return replace(anew, shares=anew.without())
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
@@ -178,31 +192,25 @@ class SideFit:
         own = None if self.blocks is None else self.blocks.by_coin.get(coin)
         if own is None:
             return self.shares
-        weight, _ = solved(own, self.shares[:, self.free], replace(self.pull, ridge=ridge))
+        pull = replace(self.pull, ridge=ridge) if self.pull.only else Pull(ridge)
+        weight, _ = solved(own, self.shares[:, self.free], pull)
         return completed(weight, self.towards, self.free)[0]
 
 
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some pair, with mass
-    within reach. What follows the mark is bounded by maintenance alone: by `MAINTENANCE` times the highest."""
+    """Nodes that data can separate: at least 3x and no nearer than maintenance allows (`MAINTENANCE` times the highest
+    leverage) on the market of some pair, with mass within reach."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
-        for name, times in reaching(coordinate):
+        for name in MIXED_OF if coordinate == MIXED else (coordinate,):
             own = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
-            within |= (own >= LEAST_LEVERAGE) & (own <= times * pair.highest_leverage)
+            within |= (own >= LEAST_LEVERAGE) & (own <= MAINTENANCE * pair.highest_leverage)
         for side in (pair.long, pair.short):
             seen += side.response(coordinate).sum(axis=0).reshape(-1, nodes.size).max(axis=0)
     return np.asarray(within & (seen > SEEN_LEAST))
-
-
-def reaching(coordinate: Coordinate) -> tuple[tuple[Coordinate, float], ...]:
-    """Coordinates of the rows of a model, and up to how many times the highest leverage each places anything."""
-    if coordinate != MIXED:
-        return ((coordinate, 1.0),)
-    return (*((name, 1.0) for name in MIXED_OF), (MIXED_OF[-1], MAINTENANCE))
 
 
 def fit_side(
@@ -217,38 +225,41 @@ def fit_side(
 
     `targets` (bins,) per pair, not smoothed; by default the crowd's maps.
     """
+    pull = WITHOUT_ONE if coordinate == MIXED else WEAKEST
+    prior = pull.towards(prior)
     if not sides or not free.any():
-        return SideFit(prior, free & bool(sides), prior, 1.0, False, None)
+        return SideFit(prior, free & bool(sides), prior, 1.0, False, None, pull)
     wanted = [side.crowd for side in sides] if targets is None else targets
     data = _Data.of(sides, wanted, prior, free, coordinate)
     modelled, scale = np.full(data.targets.shape, float(data.targets.mean())), 1.0
     for _ in range(ROUNDS - 1):
         equations = formed(partial(data.normal, modelled, scale), np.arange(len(sides)))
-        weight, _ = solved(equations, prior[:, free])
+        weight, _ = solved(equations, prior[:, free], pull)
         shares, scale = completed(weight, prior, free)
         modelled = data.drawn(shares[:, free], scale)
     last = Blocks(tuple(blocks), partial(data.normal, modelled, scale))
-    weight, bound = solved(last.summed(), prior[:, free])
+    weight, bound = solved(last.summed(), prior[:, free], pull)
     shares, scale = completed(weight, prior, free)
-    return SideFit(shares, free, prior, scale, bound, last)
+    return SideFit(shares, free, prior, scale, bound, last, pull)
 
 
 def solved(
-    normal: Normal, towards: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
+    normal: Normal, prior: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
 ) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
-    `towards` is what they are drawn to, `guess` are those of a problem like it."""
-    penalty = _penalty(normal, towards.shape, pull.ridge)
+    drawn to the `prior` by `pull`, the mean of its mixtures. `guess` are those of a problem like it."""
+    penalty = _penalty(normal, prior.shape, pull.ridge)
     matrix = normal.matrix / normal.pairs + penalty
-    right = normal.right / normal.pairs + penalty @ towards.ravel()
-    start, rows = (towards if guess is None else guess).ravel(), pull.rows(len(towards))
-    if rows.all():
-        weight, bound = at_most_one(matrix, right, start)
-        return weight.reshape(towards.shape), bound
-    kept = np.flatnonzero(np.repeat(rows, towards.shape[1]))
-    weight = np.zeros(towards.size)
-    weight[kept], bound = at_most_one(matrix[np.ix_(kept, kept)], right[kept], start[kept])
-    return weight.reshape(towards.shape), bound
+    found, bounds = [], []
+    for rows, towards in pull.mixtures(prior):
+        kept = np.flatnonzero(np.repeat(rows, prior.shape[1]))
+        right = normal.right / normal.pairs + penalty @ towards.ravel()
+        start, weight = (towards if guess is None else guess).ravel(), np.zeros(prior.size)
+        own = matrix if rows.all() else matrix[np.ix_(kept, kept)]
+        weight[kept], bound = at_most_one(own, right[kept], start[kept])
+        found.append(weight.reshape(prior.shape))
+        bounds.append(bound)
+    return np.asarray(np.mean(found, axis=0)), any(bounds)
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

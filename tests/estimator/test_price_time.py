@@ -155,14 +155,14 @@ def test_names_and_ages_that_are_not_offered_are_refused() -> None:
         shares_of("tiers").only([40.0])
 
 
-def test_leverage_above_the_venues_highest_is_null_mass_and_reported() -> None:
+def test_leverage_nearer_than_maintenance_allows_is_null_mass_and_reported() -> None:
     model = leverage_model_named("prior")
     assert isinstance(model, LeverageModel)
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
-    assert not shares.long[:, shares.leverage > 50].any()
-    assert shares.long[:, shares.leverage <= 50].sum() > 0
+    assert not shares.long[:, shares.leverage > 100].any()
+    assert shares.long[:, (shares.leverage > 50) & (shares.leverage <= 100)].sum() > 0
     assert any(
-        message.code == "above_highest" and message.values["highest"] == 50 for message in shares.notes
+        message.code == "above_highest" and message.values["highest"] == 100 for message in shares.notes
     )
 
 
