@@ -38,6 +38,7 @@ FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
 CLEAR: Final = 0.95
 """Level of the interval of a difference between coordinates that must lie above zero."""
+OTHERS = tuple((n,) for n in MIXED_OF)
 PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
@@ -204,14 +205,14 @@ def choose_coordinate(
 def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[PullScore, ...]]:
     """The fit drawn to the prior by as much as brings coins left out nearest, and the table; as it is with fewer than
     `FEWEST_CLEAR` coins to compare. A mixture is tried in one coordinate alone as well, drawn as strongly, and taken
-    so where that is nearer by more than its standard error: with a few coins the nearest alone is often so by chance."""
+    so where that is nearer by more than its standard error: of a few coins the nearest alone is often so by chance."""
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
     drawn = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
     best = min(drawn, key=_mean_pct)
-    names = MIXED_OF if fitted.coordinate == MIXED else ()
-    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=((name,),)))) for name in names]
+    others = OTHERS if fitted.coordinate == MIXED else ()
+    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=(other,)))) for other in others]
     if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
     table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in (*drawn, *alone))
