@@ -5,7 +5,7 @@ A coin left out is drawn with the shares that all others gave. The coordinate wh
 nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least and
 the 95 % interval of the difference says so: that is the mixture of coordinates, or leverage itself where nothing is
 mixed or a single coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins
-left out nearest, and the classes of a mixture stand in one coordinate alone where that is nearer. A coin's own
+left out nearest, and the classes of a mixture stand in one coordinate alone where that is clearly nearer. A coin's own
 deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has not seen, since
 a coin left out has none.
 """
@@ -38,6 +38,7 @@ FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
 CLEAR: Final = 0.95
 """Level of the interval of a difference between coordinates that must lie above zero."""
+OTHERS = tuple((n,) for n in MIXED_OF)
 PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
@@ -203,23 +204,32 @@ def choose_coordinate(
 
 def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[PullScore, ...]]:
     """The fit drawn to the prior by as much as brings coins left out nearest, and the table; as it is with fewer than
-    `FEWEST_CLEAR` coins to compare. A mixture is tried in one coordinate alone as well, drawn as strongly."""
+    `FEWEST_CLEAR` coins to compare. A mixture is tried in one coordinate alone as well, drawn as strongly, and taken
+    so where that is nearer by more than its standard error: of a few coins the nearest alone is often so by chance."""
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
-    tried = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
-    if fitted.coordinate == MIXED:
-        best = min(tried, key=_mean_pct)
-        alone = [replace(best.pull, mean_of=((name,),)) for name in MIXED_OF]
-        tried += [_tried(known, fitted.pulled(pull)) for pull in alone]
-    if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in tried):
+    drawn = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
+    best = min(drawn, key=_mean_pct)
+    others = OTHERS if fitted.coordinate == MIXED else ()
+    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=(other,)))) for other in others]
+    if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
-    table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in tried)
-    return min(tried, key=_mean_pct), table
+    table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in (*drawn, *alone))
+    nearest = min(alone, key=_mean_pct, default=best)
+    return nearest if _nearer(nearest, best) else best, table
 
 
 def _tried(pairs: Sequence[Sample], fitted: Fitted) -> Fitted:
     return replace(fitted, left_out_pct=_left_out_pct(pairs, fitted))
+
+
+def _nearer(one: Fitted, other: Fitted) -> bool:
+    """Whether maps of coins left out are nearer by more than the standard error of the difference."""
+    mine, others = one.left_out_pct or {}, other.left_out_pct or {}
+    gain = np.array([others[coin] - mine[coin] for coin in mine if coin in others])
+    error = _mean_error(gain)
+    return error is not None and float(gain.mean()) > error
 
 
 def _mean_pct(fitted: Fitted) -> float:
