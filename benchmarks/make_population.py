@@ -40,7 +40,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.bench_families import COINS, FOLDER, seen_kept
-from liqtruth.compare.calibration.samples import Sample
+from liqtruth.compare.calibration.samples import Sample, nodes_on
 from liqtruth.compare.calibration.selection import PULLS, Fitted, distances, drawn, fit_samples
 from liqtruth.compare.calibration.side_fit import SideFit
 from liqtruth.compare.census.as_model import census_model
@@ -49,7 +49,9 @@ from liqtruth.compare.validation.baselines import noise_floor
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
     DEFAULT,
+    MAINTENANCE,
     MIXED,
+    MIXED_OF,
     PRIOR,
     LeverageModel,
     Provenance,
@@ -199,6 +201,7 @@ def model_of(fitted: Fitted, weights: Weights, prior: LeverageModel) -> Leverage
         long=long,
         short=short,
         coordinate=fitted.coordinate,
+        reach=MAINTENANCE,
     )
 
 
@@ -269,8 +272,16 @@ def of_model(pairs: Sequence[Sample], model: LeverageModel) -> FloatArray:
 
 
 def drawn_by(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatArray:
-    columns = (pair.of(side).response(model.coordinate) for pair in pairs)
-    return np.stack([one @ model.shares(side).ravel() for one in columns])
+    return np.stack([pair.of(side).drawn(model.coordinate, held(pair, side, model)) for pair in pairs])
+
+
+def held(pair: Sample, side: str, model: LeverageModel) -> FloatArray:
+    """Shares of a model that reach as far as it does on the pair's market; columns reach further."""
+    shares, classes = model.shares(side), len(model.rates)
+    for at, name in enumerate(MIXED_OF if model.coordinate == MIXED else (model.coordinate,)):
+        nodes = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
+        shares[at * classes : (at + 1) * classes, nodes > model.bound(pair.highest_leverage)] = 0.0
+    return shares
 
 
 @one_blas_thread()

@@ -119,7 +119,7 @@ MODELLING: Final[dict[str, str | Callable[[Values], str]]] = {
     "scaled": _scaled,
     "turnover_classes": "{count} turnover classes at {rates:rates} times the market's activity",
     "above_highest": (
-        "leverage above {highest:g}x, nearer than maintenance allows ({share:.1%} of shares), is null mass"
+        "leverage above {highest:g}x, as far as the model reaches here ({share:.1%} of shares), is null mass"
     ),
     "follows_the_mark": (
         "of open interest {share:by_side} keeps its distance from the mark, whatever its entry: of no age, never swept"

@@ -156,6 +156,7 @@ class LeverageFit:
             coordinate=fitted.coordinate,
             coins={coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()},
             bounds=bounds_of(pairs, fitted),
+            reach=MAINTENANCE,
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:

@@ -150,6 +150,8 @@ class LeverageModel(
     has no place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a
     market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). A `mixed` model has its rates
     once in each coordinate of `MIXED_OF`, and a last row for what follows the mark (`estimator.model.at_mark`).
+    Nodes up to `reach` times a market's highest leverage hold something, null: up to the highest itself, as files of
+    before were fitted; what follows the mark is bounded by maintenance alone.
     `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
     where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
     held too rarely. Raises `BadInput` where they are not shares.
@@ -168,6 +170,7 @@ class LeverageModel(
     bounds: Bounds | None = None
     own_bounds: Bounds | None = None
     correction: Correction | None = None
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
@@ -212,6 +215,10 @@ class LeverageModel(
     def null_share(self, side: str) -> float:
         """What the shares of a side lack to one."""
         return max(0.0, 1.0 - float(self.shares(side).sum()))
+
+    def bound(self, highest_leverage: float) -> float:
+        """The highest leverage at which its turnover classes hold something on a market."""
+        return highest_leverage * (1.0 if self.reach is None else self.reach)
 
     def of_coin(self, coin: str) -> "LeverageModel":
         """With the shares that are this coin's own, where it has any."""

@@ -18,7 +18,6 @@ from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, band_of, bands_among, weights_named
 from liqtruth.estimator.model.leverage_model import (
     AT_MARK_IN,
-    MAINTENANCE,
     MIXED,
     MIXED_OF,
     REFERENCE_MAXIMUM,
@@ -161,8 +160,7 @@ def _of_baseline(weights: LeverageWeights) -> NodeShares:
 def _of_model(
     shown_as: str, model: LeverageModel, highest: float, market: tuple[str, str], daily_volatility: float
 ) -> NodeShares:
-    """Leverage is distance to liquidation, which only maintenance bounds: nodes above `MAINTENANCE` times the venue's
-    highest leverage hold nothing, their shares are null mass."""
+    """Nodes above the model's bound (`LeverageModel.bound`) hold nothing, their shares are null mass."""
     own = of_market(model, *market)
     scale = model.scale(highest, daily_volatility)
     leverage, sides, of_node = (
@@ -170,7 +168,8 @@ def _of_model(
         if own.coordinate == MIXED
         else _scaled(own, scale)
     )
-    allowed = (leverage <= MAINTENANCE * highest).astype(np.float64)
+    bound = own.bound(highest)
+    allowed = (leverage <= bound).astype(np.float64)
     masked = float(sum((side @ (1.0 - allowed)).sum() for side in sides) / len(SIDES))
     at_mark = _at_mark(own, scale) if own.coordinate == MIXED else None
     notes = (
@@ -179,7 +178,7 @@ def _of_model(
         *_calibration_notes(model, market[0]),
         *_scale_notes(own, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
-        *((note("above_highest", highest=MAINTENANCE * highest, share=masked),) if masked > 0 else ()),
+        *((note("above_highest", highest=bound, share=masked),) if masked > 0 else ()),
         *(
             (note("follows_the_mark", share=tuple(at_mark.of(side).sum() for side in SIDES)),)
             if at_mark
