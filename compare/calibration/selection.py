@@ -38,7 +38,6 @@ FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
 CLEAR: Final = 0.95
 """Level of the interval of a difference between coordinates that must lie above zero."""
-OTHERS = tuple((n,) for n in MIXED_OF)
 PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
@@ -211,8 +210,8 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
         return fitted, ()
     drawn = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
     best = min(drawn, key=_mean_pct)
-    others = OTHERS if fitted.coordinate == MIXED else ()
-    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=(other,)))) for other in others]
+    names = MIXED_OF if fitted.coordinate == MIXED else ()
+    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=((name,),)))) for name in names]
     if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
     table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in (*drawn, *alone))
