@@ -63,11 +63,14 @@ def fitted_on(
     data_dir, wanted = store.settings.data_dir, samples.wanted
     if not truth:
         return fit_and_save(data_dir, samples.gathered(store, coins), name, seed)
+    span = samples.span_of_files()
     files = listed(truth)
     if kind_of(files) == BANDS:
-        fitted = fit_to_save(data_dir, fit_to_bands(store, files, coins, name, seed=seed, **wanted))
+        fitted = fit_to_save(
+            data_dir, fit_to_bands(store, files, coins, name, seed=seed, span=span, **wanted)
+        )
         return fitted, save(data_dir, fitted)
-    return fit_and_save(data_dir, gathered(store, files, coins, **wanted), name, seed)
+    return fit_and_save(data_dir, gathered(store, files, coins, span=span, **wanted), name, seed)
 
 
 def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:

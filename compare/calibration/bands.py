@@ -91,7 +91,7 @@ def spread_of(
     nothing = np.zeros((0, *fit.shares.shape))
     if fit.blocks is None or len(fit.blocks.names) < FEWEST_BLOCKS:
         return Spread(nothing, nothing)
-    found, weak = [], replace(fit, ridge=RIDGE)
+    found, weak = [], replace(fit, pull=replace(fit.pull, ridge=RIDGE))
     with one_blas_thread():
         for shares in weak.each_refitted(times_picked(len(fit.blocks.names), seed, draws)):
             found.append(shares)

@@ -22,9 +22,11 @@ from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import (
+    NAMED_FILE,
     MetaFile,
     answers_of_folder,
     as_json,
+    files_below,
     kind_of,
     label_of,
     other_object,
@@ -116,7 +118,7 @@ def import_paths(
     )
     beside = [_prepare_market_table(path, options) for path in _listed(market)]
     options = replace(options, markets=[row for one in beside for row in one.markets])
-    prepared = [_prepare(path, options) for path in paths]
+    prepared = [_prepare(path, options) for given in paths for path in _tables_of(given)]
     _refuse_shared_owner(prepared, options)
     metas = [_prepare_meta(file, options, _moment_of_accounts(prepared)) for file in options.metas.values()]
     done = [_with_coverage(one, options) for one in [*prepared, *beside, *metas]]
@@ -160,6 +162,15 @@ def is_table_of_positions(path: Path) -> bool:
 
 def _listed(given: Path | Sequence[Path] | None) -> list[Path]:
     return [] if given is None else [given] if isinstance(given, Path) else list(given)
+
+
+def _tables_of(path: Path) -> list[Path]:
+    """The files of a folder of tables, by name; anything else as it is. The first file tells what a folder holds."""
+    files = files_below(path) if path.is_dir() else iter(())
+    first = next(files, None)
+    if first is None or NAMED_FILE.match(first.name) or not is_table_of_positions(first):
+        return [path]
+    return [first, *files]
 
 
 def _write(store: Store, prepared: Prepared) -> None:

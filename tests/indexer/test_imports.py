@@ -291,6 +291,15 @@ def test_a_dex_that_is_not_the_coins_prefix_is_refused(
         imported(store, written("p.csv", "\n".join([f"{HEADER},dex", *rows])), **reported)
 
 
+def test_a_folder_of_tables_is_read_as_its_files(store: Store, written: Written) -> None:
+    for name, ts in (("a.csv", T1), ("b.csv", T2)):
+        folder = written(f"tables/{name}", table(row(ts=ts))).parent
+    summaries = import_paths(store, [folder])
+    assert [Path(one.file).name for one in summaries] == ["a.csv", "b.csv"]
+    for moment in (FIRST, SECOND):
+        assert coin_as_of(store, "BTC", moment)[0]["as_of"].to_list() == [moment]
+
+
 def test_a_table_without_times_takes_the_one_given(store: Store, written: Written) -> None:
     path = written("p.csv", f"address,coin,szi,notional\n{address_of(1)},BTC,-2,100000\n")
     with pytest.raises(BadInput, match=r"p\.csv: .*--as-of"):
