@@ -45,10 +45,9 @@ from liqtruth.indexer.files.summary import (
     source_of,
     summarise,
 )
-from liqtruth.indexer.files.table_readings import (
-    reading_of_answers,
-)
+from liqtruth.indexer.files.table_readings import reading_of_answers
 from liqtruth.indexer.files.tables import (
+    is_table_of_positions,
     prepare_market_file,
     prepare_markets,
     prepare_positions,
