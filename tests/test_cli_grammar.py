@@ -12,6 +12,7 @@ from typer.main import get_command
 
 from liqtruth.cli import app
 from liqtruth.commands.line.targets import OutputOption, Target, modern
+from liqtruth.storage.store import Store
 from tests.conftest import ROOT, Run
 
 
@@ -71,9 +72,8 @@ def test_a_picture_is_not_printed() -> None:
         OutputOption("json", "png").parse("png:-")
 
 
-def test_one_line_writes_several_files(run: Run, tmp_path: Path) -> None:
-    listed, files = tmp_path / "addresses.txt", [tmp_path / "a.json", tmp_path / "b.json"]
-    listed.write_text("0x" + "1" * 40)
+def test_one_line_writes_several_files(run: Run, store: Store, tmp_path: Path) -> None:
+    files = [tmp_path / "a.json", tmp_path / "b.json"]
     run("index", "status", "-o", str(files[0]), "--output", str(files[1]))
     one, other = (json.loads(file.read_text()) for file in files)
     assert one == other

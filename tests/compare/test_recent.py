@@ -64,6 +64,6 @@ def test_only_what_was_asked_for(store: Store, coins: list[str], venues: list[st
     assert recent(store, coins, venues, timedelta(hours=1), NOW).events.height == count
 
 
-def test_the_command_says_when_nothing_is_stored(run: Run) -> None:
+def test_the_command_says_when_no_event_is_stored(run: Run, store: Store) -> None:
     assert "feed watch" in run("feed", "events").stdout
     assert json.loads(run("feed", "events", "--json").stdout)["events"] == []

@@ -95,9 +95,7 @@ def test_the_widest_gap_is_located_with_both_shares() -> None:
     assert 8.0 <= long.within_pct <= 20.0
     assert (long.truth_share, long.model_share) == pytest.approx((0.25, 1.0))
     assert short.truth_share == pytest.approx(short.model_share)
-    assert "below the mark binance tiers has 100 % of its longs, the truth 25 %." in gap_sentence(
-        [long, short], "binance tiers"
-    )
+    assert all(share in gap_sentence([long, short], "binance tiers") for share in ("100 %", "25 %"))
 
 
 def test_where_a_side_is_missing_no_gap_is_claimed() -> None:
