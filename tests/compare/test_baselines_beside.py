@@ -105,7 +105,26 @@ def test_of_several_maps_the_best_is_called_the_nearest_of_those_that_are_no_bas
     beside = compare_maps(truth, [near, far], baselines=[free])
     assert beside.conclusion is not None
     assert beside.conclusion.code == "nearest"
-    assert "binance m8, the nearest of the maps that are not baselines, is off by" in beside.verdict
+    assert "binance m8, the nearest of the maps that are not baselines, has" in beside.verdict
+    assert "The exact map of a day before is nearer: 0.0 %." in beside.verdict
+
+
+def test_no_map_is_called_unbeaten_beside_a_baseline_that_is_nearer() -> None:
+    levels = crowd(3, positions=900, middle_pct=6.0)
+    truth = read_whole(map_of(levels, open_interest_usd=OI_USD))
+    poor = [
+        map_of(crowd(5, positions=900, middle_pct=pct), venue="binance", model=f"m{pct:g}")
+        for pct in (26.0, 28.0)
+    ]
+    alone, beside = (
+        compare_maps(truth, poor, baselines=baselines)
+        for baselines in ([], [map_of(levels, venue="hyperliquid", model="persistence")])
+    )
+    assert [found.conclusion and found.conclusion.code for found in (alone, beside)] == 2 * [
+        "none_beats_mark"
+    ]
+    assert "no other map is nearer" in alone.verdict
+    assert "no other map is nearer" not in beside.verdict
     assert "The exact map of a day before is nearer: 0.0 %." in beside.verdict
 
 
