@@ -120,7 +120,8 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
     files = plan.files_of(coin)
     maps, lacking = _maps(view, plan, files, truth, asked)
     if not maps:
-        raise MissingData(f"nothing to check of {coin}: {_why(lacking) or 'give --map or --venue'}")
+        why = _why(lacking) or "give --map or --venue"
+        raise MissingData(f"nothing to check of {coin}: {why}{_stored_instead(store, coin, plan.venues)}")
     venues = venues_of(maps) if plan.models else plan.venues
     baselines, without = (
         ((), ())
@@ -160,6 +161,14 @@ def _why(lacking: Sequence[Lacking]) -> str:
     """The first reason, whole, and how many other maps could not be made; empty where none was asked for."""
     others = f"; nor could {counted(len(lacking) - 1, 'other map')} be made" if len(lacking) > 1 else ""
     return "".join(f"{one.label} ({one.why}){others}" for one in lacking[:1])
+
+
+def _stored_instead(store: Store, coin: str, asked: Sequence[str]) -> str:
+    """Which venues have candles of the coin here and were not asked for; empty where none has."""
+    there = sorted(
+        {venue for venue, of in store.lake.series_coins("candles") if of == coin}.difference(asked)
+    )
+    return f"; stored are series of {', '.join(there)}: --venue {there[0]}" if there else ""
 
 
 def _maps(

@@ -342,9 +342,13 @@ def _capital(text: str) -> str:
 
 
 def _nearest(found: Conclusion) -> str:
+    return f"{_off(found, _among(found))}: better."
+
+
+def _among(found: Conclusion) -> str:
+    """Of which maps it is the nearest, where a baseline is nearer still."""
     beside = any(one.stands == "nearer" for one in found.baselines)
-    among = ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
-    return f"{_off(found, among)}: better."
+    return ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
 
 
 def _by_chance(found: Conclusion) -> str:
@@ -381,8 +385,9 @@ def _cannot_be_told(found: Conclusion) -> str:
 
 
 def _none_beats(found: Conclusion) -> str:
-    others = ", and no other map is nearer" if found.ranked > 1 else ""
-    return f"{_off(found)}: {comparison(found.skill or 0.0)}{others}."
+    among = _among(found)
+    others = ", and no other map is nearer" if found.ranked > 1 and not among else ""
+    return f"{_off(found, among)}: {comparison(found.skill or 0.0)}{others}."
 
 
 def _too_few(found: Conclusion) -> str:

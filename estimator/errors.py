@@ -22,7 +22,7 @@ class UnknownChoice(BadInput):
     """A name that is not offered."""
 
     def __init__(self, what: str, given: object, offered: Iterable[object]) -> None:
-        super().__init__(f"unknown {what} {given!r}; known: {', '.join(str(name) for name in offered)}")
+        super().__init__(f"unknown {what} {given!r}; known: {', '.join(dict.fromkeys(map(str, offered)))}")
 
 
 class UnknownMarket(BadInput):

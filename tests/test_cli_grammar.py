@@ -122,6 +122,7 @@ def test_a_suggested_line_leaves_out_what_came_before_the_command(run: Run) -> N
         ("map exact BTC --json out",
          "unexpected argument 'out': to write JSON to a file, -o FILE.json; see liqtruth map exact --help"),
         ("map exact BTC --width-bps", "--width-bps must be followed by a value"),
+        ("map positions BTC --between 1,2", "--between must be followed by two values with a space between"),
         ("map exact BTC --width-bps wide",
          "--width-bps must be a number from 0.01 to 2000, got 'wide'; see liqtruth map exact --help"),
         ("sandbox serve --port=99999",

@@ -77,10 +77,14 @@ def _reason(error: Any, context: Any, arguments: Sequence[str]) -> str:
     if kind == "BadParameter" and param is not None:
         return f"{_named(param)} {_must(error, param, arguments)}"
     if kind == "BadOptionUsage":
-        return f"{error.option_name} must be followed by a value"
+        return f"{error.option_name} must be followed by {_takes(error)}"
     if extra := EXTRA.match(str(error.message)):
         return f"unexpected argument {extra[1]!r}{_instead(arguments)}"
     return str(error.message).rstrip(".")
+
+
+def _takes(error: Any) -> str:
+    return "two values with a space between" if "2 arguments" in str(error.message) else "a value"
 
 
 def _instead(arguments: Sequence[str]) -> str:

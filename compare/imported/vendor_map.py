@@ -21,7 +21,7 @@ from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, Price
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Coverage, Heatmap, Origin
 from liqtruth.heatmap.levels import SIDES, Sides
 from liqtruth.heatmap.series import HeatmapSeries
-from liqtruth.heatmap.words.notes import Note, Notes, note
+from liqtruth.heatmap.words.notes import SYNTHETIC, Note, Notes, note
 from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.storage.files.coin_names import folded
 
@@ -152,19 +152,22 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
     tiers, which = _tiers(kept.leverage)
     breakdown = _breakdown(spread(kept, grid, which, max(len(tiers), 1)), tiers, grid)
     seen = [float(kept.amount[kept.sides == side].sum()) for side in (LONG, SHORT)]
+    made_up = found.answer.message.strip().casefold() == SYNTHETIC
+    said = (note("synthetic_map"),) if made_up else ()
     drawn = Heatmap.from_breakdown(
         breakdown,
         grid,
         coin=coin,
         venue=venue_of(found, given),
         source="exact" if found.exact else "imported",
-        model=f"{found.vendor} {found.part}".strip(),
+        model=" ".join(filter(None, (SYNTHETIC if made_up else "", found.vendor, found.part))),
         as_of=as_of,
         coverage=Coverage(
             open_interest_usd=found.open_interest_usd,
             seen_usd=Sides(*seen),
             positions=None if found.counts is None else int(found.counts.sum()),
-            notes=(*found.notes, *notes, *when, *_about(found, mark_px, low_px, high_px)),
+            notes=(*found.notes, *notes, *when, *_about(found, mark_px, low_px, high_px), *said),
+            synthetic=made_up,
         ),
     )
     return replace(

@@ -97,7 +97,9 @@ def write_page(moved: Moved, path: Path) -> None:
 
 
 def _amounts_of(one: MovedCluster, unit: str) -> list[str]:
-    return [_amount(vars(one.flows)[name].usd, unit) for name in FLOWS]
+    """Nothing where nothing was, as in the terminal."""
+    flows = (vars(one.flows)[name].usd for name in FLOWS)
+    return [_amount(flow, unit) if flow else "" for flow in flows]
 
 
 def _peaks(one: MovedCluster) -> list[str]:
@@ -107,7 +109,7 @@ def _peaks(one: MovedCluster) -> list[str]:
 def moved_table(moved: Moved) -> Table:
     """The largest clusters as prices fall: where each was and is, and its flows in USD at the later mark."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in ("", "", "peak", "now at", "had", "came", "closed", "consumed", "moved", "has"):
+    for head in ("", "", "peak", "now at", "start", "came", "closed", "consumed", "moved", "end"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     shown = sorted(moved.clusters[:SHOWN], key=lambda one: -_peak_px(one))
     for one in shown:

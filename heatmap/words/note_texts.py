@@ -122,6 +122,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     "other_marks_still": "a cross price holds all other marks of the account still",
     "valued_at_mark": "notional is valued at the mark",
     "earlier_reading_stands": "between two readings the earlier one stands",
+    "synthetic_map": "synthetic: the file states that its map is made up, in the layout of its vendor",
     "synthetic_positions": "synthetic: read from the sandbox, not from an exchange",
     "no_market": "no market data stored: the mark is the median of the positions' own, open interest unknown",
     "stale_positions": "{count} of {positions} positions were read more than {hours:.0f} h before",

@@ -20,7 +20,7 @@ TEXT: Final = "text"
 SYNTHETIC: Final = "synthetic"
 SYNTHETIC_NOTE: Final = "SYNTHETIC: of the sandbox, not of an exchange"
 """What stands beside the age of a map of the sandbox."""
-SYNTHETIC_NOTES: Final = frozenset({"synthetic_positions", "synthetic_series"})
+SYNTHETIC_NOTES: Final = frozenset({"synthetic_map", "synthetic_positions", "synthetic_series"})
 """Codes of the notes that state it."""
 
 

@@ -137,7 +137,7 @@ class _Gathering:
         asked = self.asked
         address = answer.address or asked.label
         if address is None:
-            raise ImportRefused("it does not name its account")
+            raise ImportRefused("it does not name its account; --address does")
         if address != asked.label and not ADDRESS.fullmatch(address):
             raise ImportRefused(f"{address[:60]!r} is no address (0x and 40 hexadecimal digits)")
         state, how = read_state(answer.state, answer.where, lambda: _wrapped(answer) or asked.undated())

@@ -45,5 +45,11 @@ for (const width of WIDTHS) {
   await wait(600);
   for (const frame of frames) (kinds[frame.id] ||= {})[width] =
     { ...measure(frame.contentDocument, width), top: tops[frame.id] };
+  for (const unit of ["usd", "share"]) {
+    frames.forEach((frame) => frame.contentDocument.querySelector(`[data-unit=${unit}]`)?.click());
+    await wait(200);
+    for (const frame of frames)
+      kinds[frame.id][width].overlaps.push(...[...frame.contentDocument.querySelectorAll(".drawn")].flatMap(overlaps));
+  }
 }
 found(kinds);

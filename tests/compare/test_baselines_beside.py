@@ -109,6 +109,25 @@ def test_of_several_maps_the_best_is_called_the_nearest_of_those_that_are_no_bas
     assert "The exact map of a day before is nearer: 0.0 %." in beside.verdict
 
 
+def test_no_map_is_called_unbeaten_beside_a_baseline_that_is_nearer() -> None:
+    levels = crowd(3, positions=900, middle_pct=6.0)
+    truth = read_whole(map_of(levels, open_interest_usd=OI_USD))
+    poor = [
+        map_of(crowd(5, positions=900, middle_pct=pct), venue="binance", model=f"m{pct:g}")
+        for pct in (26.0, 28.0)
+    ]
+    alone, beside = (
+        compare_maps(truth, poor, baselines=baselines)
+        for baselines in ([], [map_of(levels, venue="hyperliquid", model="persistence")])
+    )
+    assert [found.conclusion and found.conclusion.code for found in (alone, beside)] == 2 * [
+        "none_beats_mark"
+    ]
+    assert "no other map is nearer" in alone.verdict
+    assert "no other map is nearer" not in beside.verdict
+    assert "The exact map of a day before is nearer: 0.0 %." in beside.verdict
+
+
 @pytest.mark.parametrize(
     ("off_pct", "stands"),
     [(0.0, "nearer"), (1.85, "nearer"), (1.95, "as_near"), (2.05, "as_near"), (2.2, "beaten")],

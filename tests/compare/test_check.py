@@ -181,6 +181,12 @@ def test_without_positions_or_without_a_map_there_is_no_answer(store: Store, ser
         check_coin(store, plan, "BTC")
 
 
+def test_where_only_another_venue_is_stored_it_is_named(store: Store, served: SandboxServer) -> None:
+    gathered(store, served, CheckPlan(coins=["BTC"], venues=["binance"], coverage=0.3, days=5))
+    with pytest.raises(MissingData, match=r"--venue binance$"):
+        check_coin(store, CheckPlan(coins=["BTC"], venues=["okx"]), "BTC")
+
+
 def test_a_venue_that_nobody_knows_is_refused_before_anything_is_read(
     store: Store, served: SandboxServer
 ) -> None:

@@ -23,3 +23,7 @@ def test_exit_codes_and_retries(error: LiqtruthError, exit_code: int, retryable:
 
 def test_an_unknown_choice_lists_what_is_offered() -> None:
     assert str(UnknownChoice("window", "2h", ("12h", "24h"))) == "unknown window '2h'; known: 12h, 24h"
+
+
+def test_what_is_offered_in_two_ways_is_listed_once() -> None:
+    assert str(UnknownChoice("model", "x", ("bell", "fit", "bell"))) == "unknown model 'x'; known: bell, fit"

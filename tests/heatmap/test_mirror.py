@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from liqtruth.heatmap.drawing.mirror import RANGES_PCT, Mirror, mirror
 from liqtruth.heatmap.drawing.page import Section, render
 from liqtruth.heatmap.grid import PriceGrid
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.heatmap import Heatmap, Origin
 from tests.browser import found_by
 from tests.heatmap.maps import Level, any_levels, at, map_of
 
@@ -23,6 +23,7 @@ OTHER = map_of(
     model="tiers",
 )
 """Of another mark and another width of bins: 4 % below, 2 % above."""
+OF_A_VENDOR = replace(OTHER, source="imported", origin=Origin("vendor", "map", "all", "unknown"))
 ASK = """
   const frame = document.querySelector("iframe"), page = frame.contentDocument, seen = {};
   await frame.contentWindow.eval("unpacked");
@@ -37,6 +38,16 @@ ASK = """
   seen.texts = page.querySelector(".drawn").layout.annotations.map((one) => one.text);
   page.querySelector("[data-pct=all]").click();
   page.querySelector("[data-unit=usd]").click();
+  const units = () => ["xaxis", "xaxis2"].map((axis) =>
+    page.querySelector(".drawn").layout[axis].title.text.split(" per ")[0]);
+  const chosen = page.querySelector("select");
+  seen.units = [0, 1].map((at) => {
+    chosen.selectedIndex = at;
+    chosen.dispatchEvent(new Event("change"));
+    return units();
+  }).reverse();
+  chosen.selectedIndex = 0;
+  chosen.dispatchEvent(new Event("change"));
   seen.usd = page.querySelector(".drawn").data.filter((one) => one.type == "bar").map((one) => [...one.x]);
   const zoomed = (low, high) => {
     page.querySelector(".drawn").emit("plotly_relayout", {"yaxis.range[0]": low, "yaxis.range[1]": high});
@@ -75,7 +86,7 @@ def test_a_name_from_a_file_cannot_leave_its_element() -> None:
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     """Bars of the truth's longs and shorts and of the other map's, at each width of the axis."""
     folder = tmp_path_factory.mktemp("mirror")
-    made = mirror(TRUTH, [OTHER])
+    made = mirror(TRUTH, [OTHER, OF_A_VENDOR])
     page = render("title", mirrored=made, sections=[Section(mirrored=made)])
     (folder / "page.html").write_text(page)
     seen: dict[str, Any] = found_by(ASK, '<iframe src="page.html" width="900" height="900"></iframe>', folder)
@@ -134,3 +145,7 @@ def test_in_dollars_bars_are_those_of_the_map(drawn: dict[str, Any]) -> None:
 
 def test_a_map_without_anything_in_the_range_says_so(drawn: dict[str, Any]) -> None:
     assert drawn["texts"].count("nothing in this range") == 1, "the truth has nothing within 5 %"
+
+
+def test_amounts_of_a_vendor_that_states_no_unit_are_not_called_dollars(drawn: dict[str, Any]) -> None:
+    assert drawn["units"] == [["USD", "vendor's unit"], ["USD", "USD"]]

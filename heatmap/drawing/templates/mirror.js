@@ -61,7 +61,7 @@ class Mirror {
       bars.y.push((ends[0] + ends[1]) / 2);
       bars.width.push(Math.abs(ends[1] - ends[0]) * 0.9);
       bars.text.push(digits(Math.min(...ends)) + " to " + digits(Math.max(...ends)) + " (" +
-        (100 * ((ends[0] + ends[1]) / 2 / mark - 1)).toFixed(1) + " %)<br>" + NAMES[side] + " " + amount(sum) +
+        (sign > 0 ? "+" : "\u2212") + Math.abs(100 * ((ends[0] + ends[1]) / 2 / mark - 1)).toFixed(1) + " %)<br>" + NAMES[side] + " " + amount(sum) +
         (100 * sum / total).toFixed(1) + " % of the side" + (count ? "<br>" + count + " positions" : "") +
         "<br>from the mark to here " + amount(reached) + (100 * reached / total).toFixed(0) + " %");
     }
@@ -85,8 +85,11 @@ class Mirror {
   across(traces) {
     const most = (axis) => Math.max(1e-9, ...traces.filter((one) => one.type == "bar" && one.xaxis == axis).flatMap((one) => one.x));
     const ends = ["x", "x2"].map(most), [left, right] = this.unit == "usd" ? ends : Array(2).fill(Math.max(...ends));
-    const title = {text: this.unit == "usd" ? "USD per " + (100 * this.pitch).toFixed(2) + " % of price" : "% of the side", standoff: 6};
-    const axis = {fixedrange: true, zeroline: false, gridcolor: color("line"), tickfont: {color: color("faint")}, nticks: 5, title,
+    // On a phone two whole titles would lie over each other.
+    const per = " per " + (100 * this.pitch).toFixed(2) + (innerWidth < 640 && this.seen.length > 1 ? " %" : " % of price");
+    const title = (map) => ({text: this.unit == "usd" ? (map.usd ? "USD" : "vendor's unit") + per : "% of the side", standoff: 6});
+    const [first, second] = this.seen;
+    const axis = {fixedrange: true, zeroline: false, gridcolor: color("line"), tickfont: {color: color("faint")}, nticks: 5, title: title(first),
       ticklabelstandoff: 5};
     const hidden = {fixedrange: true, visible: false};
     if (this.seen.length == 1)
@@ -94,7 +97,7 @@ class Mirror {
     return {
       xaxis: {...axis, domain: LEFT, range: [left * 1.05, 0]},
       // From just above 0: one 0 in the middle is enough.
-      xaxis2: {...axis, domain: RIGHT, range: [right * 1e-3, right * 1.05]},
+      xaxis2: {...axis, title: title(second), domain: RIGHT, range: [right * 1e-3, right * 1.05]},
       xaxis3: {...hidden, overlaying: "x", domain: LEFT, range: [105, 0]},
       xaxis4: {...hidden, overlaying: "x2", domain: RIGHT, range: [0, 105]},
     };

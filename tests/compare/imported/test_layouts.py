@@ -384,3 +384,12 @@ def test_a_file_lists_its_maps_without_making_any(tmp_path: Path) -> None:
     held = open_maps(written(tmp_path, layouts.coinank_by_exchange()), Given())
     assert [*held] == ["all", "Binance", "Okex", "Hyperliquid"]
     assert held.held.layout == "by exchange"
+
+
+@pytest.mark.parametrize(("stated", "made_up"), [("synthetic", True), ("success", False)])
+def test_a_map_that_states_it_is_synthetic_is_called_so(tmp_path: Path, stated: str, made_up: bool) -> None:
+    answer = {"code": "0", "msg": stated, "data": layouts.coinglass_heatmap()["data"]}
+    found = read_map(written(tmp_path, answer), coin="BTC")
+    assert found.synthetic is made_up
+    assert found.model == ("synthetic coinglass" if made_up else "coinglass")
+    assert ("synthetic_map" in {one.code for one in found.coverage.notes}) is made_up
