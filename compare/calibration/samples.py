@@ -28,7 +28,14 @@ from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import CohortModel, step_s
 from liqtruth.estimator.model.leverage import MODELS, weights_named
-from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    AT_MARK_IN,
+    MAINTENANCE,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+)
 from liqtruth.estimator.model.node_shares import daily_volatility
 from liqtruth.estimator.model.response_matrix import Lots
 from liqtruth.estimator.series.series import MarketSeries
@@ -92,11 +99,13 @@ class SideSample:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def drawn(self, coordinate: Coordinate, shares: FloatArray) -> FloatArray:
-        """The map (bins,) that shares (rows, nodes) draw in this coordinate, in the precision of the columns."""
-        own, begin, found = shares.ravel(), 0, np.zeros(len(next(iter(self.columns.values()))))
-        for part in self._parts(coordinate):
+        """The map (..., bins) that shares (..., rows, nodes) draw, in the precision of the columns."""
+        parts, begin = self._parts(coordinate), 0
+        own = shares.reshape(*shares.shape[:-2], -1).astype(parts[0].dtype)
+        found = np.zeros((*own.shape[:-1], len(parts[0])))
+        for part in parts:
             end = begin + part.shape[1]
-            found += part @ own[begin:end].astype(part.dtype)
+            found += own[..., begin:end] @ part.T
             begin = end
         return found
 
@@ -201,7 +210,7 @@ def sample_of(
         for side in SIDES
     )
     if mixed:
-        following = models[MIXED_OF[-1]].shares_.leverage
+        following = models[AT_MARK_IN].shares_.leverage
         long, short = (
             replace(one, at_mark=mark_columns(following, brackets, side))
             for one, side in zip((long, short), SIDES, strict=True)
@@ -283,10 +292,10 @@ def _side(
 
 
 def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
-    """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
+    """Over all ages, (bins, classes x nodes); leverages nearer than maintenance allows place nothing."""
     dictionary, shares = model.response_matrix_, model.shares_
     placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
-    allowed = np.tile(shares.leverage <= highest, len(shares.rates))
+    allowed = np.tile(shares.leverage <= MAINTENANCE * highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 

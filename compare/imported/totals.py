@@ -3,6 +3,7 @@
 Counted as one more exchange or level they would double a map. They are left out, and the map states it.
 """
 
+import re
 from collections.abc import Collection, Sequence
 from typing import Any, Final
 
@@ -13,6 +14,8 @@ TOTALS: Final = frozenset(
     }
 )  # fmt: skip
 """In lower case."""
+RUNNING: Final = re.compile(r"cumul|running|(^|[^a-z])cum([^a-z]|$)", re.IGNORECASE)
+"""Names of columns that have at each price what all prices up to it have."""
 SUM_FITS: Final = 0.01
 """Relative, between a sum and what it is the sum of."""
 

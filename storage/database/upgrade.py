@@ -15,7 +15,7 @@ from sqlmodel import SQLModel
 
 import liqtruth.storage.database.tables  # noqa: F401  (registers the tables)
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.address import address_of, sqlite_file
 from liqtruth.storage.database.records import HEAD
 from liqtruth.storage.database.sessions import WRITING, cause_of, may_pass
 from liqtruth.storage.lock import waiting
@@ -127,8 +127,8 @@ def _tables_at(revision: str | None) -> set[str]:
 @contextmanager
 def _turn(engine: Engine) -> Iterator[None]:
     """Processes open a SQLite file in turns: it cannot be made, nor given its journal, by two at once."""
-    file = engine.url.database if engine.dialect.name == "sqlite" else None
-    if file and Path(file).parent.is_dir():
+    file = sqlite_file(engine.url)
+    if file is not None and file.parent.is_dir():
         with waiting(Path(f"{file}.lock")):
             yield
     else:

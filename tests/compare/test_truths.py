@@ -1,5 +1,6 @@
 """Other truths than single positions: exact maps give what their positions give, banded sums level and shares."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from liqtruth.compare.truths.band_samples import SideBands, band_operator
 from liqtruth.compare.truths.band_table import read_bands
 from liqtruth.compare.truths.exact_maps import positions_of_map, samples_of_maps
 from liqtruth.compare.truths.given import TABLES, gathered, kind_of, listed
+from liqtruth.compare.truths.span import Span
 from liqtruth.estimator.model.leverage_model import RESERVED, leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import write_map
@@ -34,7 +36,7 @@ from tests.compare.calibrated_markets import (
     random_series,
     whole_market,
 )
-from tests.compare.test_calibration_lake import COIN, stored_reading, stored_series
+from tests.compare.stored_markets import COIN, stored_reading, stored_series
 
 MARKET = random_series(11)
 BARS = (200, 300)
@@ -194,6 +196,18 @@ class TestTablesOfPositions:
         assert len(found.pairs) == len(BARS)
         assert [one.moment.year for one in found.refused] == [2024]
 
+    def test_only_moments_within_the_span_are_taken(self, read: Store, history: Path) -> None:
+        files = listed([history])
+        first, last = (one.as_of for one in gathered(read, files, [COIN]).pairs)
+        for span, taken in (
+            (Span(end=first), [first]),
+            (Span(start=last), [last]),
+            (Span(first, last), [first, last]),
+        ):
+            assert [one.as_of for one in gathered(read, files, [COIN], span=span).pairs] == taken
+        with pytest.raises(MissingData, match="no moment lies between --from and --to"):
+            gathered(read, files, [COIN], span=Span(start=last + timedelta(hours=1)))
+
     def test_a_table_that_states_no_moment_is_refused(self, read: Store, tmp_path: Path) -> None:
         """The file's own time is that of the last copy."""
         with pytest.raises(BadInput, match="no moment stands in it"):
@@ -240,6 +254,23 @@ class TestCommand:
         _, record = load(read.settings.data_dir, "of-tables")
         assert record is not None
         assert len(record.pairs) == len(BARS)
+
+    @pytest.mark.parametrize("kind", ["tables", "bands"])
+    def test_a_fit_on_files_keeps_to_its_span(
+        self, read: Store, history: Path, tmp_path: Path, kind: str
+    ) -> None:
+        given = history if kind == "tables" else table(tmp_path / "bands.csv", ("0-2", "2-5", "5-10"))
+        until = of_ms(int(MARKET.end_ms[BARS[0] - 1]))
+        line = ["fit", COIN, "--truth", str(given), "--name", f"early-{kind}", "--to", until.isoformat()]
+        CliRunner().invoke(calibrate_app, line)
+        _, record = load(read.settings.data_dir, f"early-{kind}")
+        assert record is not None
+        assert record.end == until
+
+    @pytest.mark.parametrize("option", ["--step=1h", "--workers=2", "--cluster=tcp://127.0.0.1:8786"])
+    def test_what_means_nothing_for_files_is_refused(self, history: Path, option: str) -> None:
+        shown = CliRunner().invoke(calibrate_app, ["fit", COIN, "--truth", str(history), option])
+        assert isinstance(shown.exception, BadInput)
 
     @pytest.mark.parametrize("name", RESERVED)
     def test_no_fit_takes_the_name_of_a_shipped_model(self, tmp_path: Path, name: str) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -488,3 +489,27 @@ def test_a_series_in_another_unit_than_its_prices_is_refused(tmp_path: Path) -> 
     document = layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS])
     with pytest.raises(VendorMapRefused, match="in one unit"):
         read_series(written(tmp_path, document), coin="BTC")
+
+
+def test_running_totals_are_no_amounts(tmp_path: Path) -> None:
+    running = b"price,cumulative_usd\n57000,5\n58000,12\n63000,19\n"
+    assert "running totals" in refused(tmp_path, running, mark=MARK)
+    beside = b"price,Binance,cum_usd\n57000,5,5\n58000,7,12\n63000,7,19\n"
+    found = read_map(written(tmp_path, beside, "m.csv"), coin="BTC", mark=MARK)
+    assert found.origin is not None
+    assert found.origin.unit == "unknown"
+    assert (found.venue, found.long_usd.sum() + found.short_usd.sum()) == ("binance", pytest.approx(19.0))
+    assert list(note_of(found, "totals_left_out")["names"]) == ["cum_usd"]
+
+
+def test_two_maps_in_one_archive_are_not_added_up(tmp_path: Path) -> None:
+    path = tmp_path / "maps.zip"
+    for names, said in ((("binance.csv",), None), (("binance.csv", "okx.csv"), "2 files")):
+        with zipfile.ZipFile(path, "w") as archive:
+            for at, name in enumerate(names):
+                archive.writestr(name, f"price,usd\n{57_000 + at},5\n{63_000 + at},7\n")
+        if said is None:
+            assert read_map(path, coin="BTC", mark=MARK).long_usd.sum() == 5.0
+        else:
+            with pytest.raises(LiqtruthError, match=said):
+                read_map(path, coin="BTC", mark=MARK)
