@@ -99,11 +99,13 @@ class SideSample:
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def drawn(self, coordinate: Coordinate, shares: FloatArray) -> FloatArray:
-        """The map (bins,) that shares (rows, nodes) draw in this coordinate, in the precision of the columns."""
-        own, begin, found = shares.ravel(), 0, np.zeros(len(next(iter(self.columns.values()))))
-        for part in self._parts(coordinate):
+        """The map (..., bins) that shares (..., rows, nodes) draw, in the precision of the columns."""
+        parts, begin = self._parts(coordinate), 0
+        own = shares.reshape(*shares.shape[:-2], -1).astype(parts[0].dtype)
+        found = np.zeros((*own.shape[:-1], len(parts[0])))
+        for part in parts:
             end = begin + part.shape[1]
-            found += part @ own[begin:end].astype(part.dtype)
+            found += own[..., begin:end] @ part.T
             begin = end
         return found
 

@@ -123,8 +123,8 @@ def coins_of(pairs: Sequence[Sample]) -> tuple[str, ...]:
 def drawn(
     pairs: Sequence[Sample], side: str, coordinate: Coordinate, shares: Mapping[str, FloatArray]
 ) -> FloatArray:
-    """Maps (pairs, bins) of one side, each by the shares (classes, nodes) of its coin."""
-    return np.stack([pair.of(side).drawn(coordinate, shares[pair.coin]) for pair in pairs])
+    """Maps (..., pairs, bins) of one side, each by the shares (..., classes, nodes) of its coin."""
+    return np.stack([pair.of(side).drawn(coordinate, shares[pair.coin]) for pair in pairs], axis=-2)
 
 
 def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
@@ -174,7 +174,7 @@ def choose_coordinate(
     if len(coins) < 2:
         return chosen[fallback], ()
     found = {
-        name: _left_out_pct(known, fitted) if fitted.left_out_pct is None else fitted.left_out_pct
+        name: _left_out_pct(known, [fitted])[0] if fitted.left_out_pct is None else fitted.left_out_pct
         for name, fitted in chosen.items()
     }
     judged = [coin for coin in coins if all(coin in by_coin for by_coin in found.values())]
@@ -208,10 +208,10 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
-    drawn = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
+    drawn = _tried(known, fitted, [replace(fitted.pull, ridge=ridge) for ridge in PULLS])
     best = min(drawn, key=_mean_pct)
     names = MIXED_OF if fitted.coordinate == MIXED else ()
-    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=((name,),)))) for name in names]
+    alone = _tried(known, fitted, [replace(best.pull, mean_of=((name,),)) for name in names])
     if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
     table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in (*drawn, *alone))
@@ -219,8 +219,10 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
     return nearest if _nearer(nearest, best) else best, table
 
 
-def _tried(pairs: Sequence[Sample], fitted: Fitted) -> Fitted:
-    return replace(fitted, left_out_pct=_left_out_pct(pairs, fitted))
+def _tried(pairs: Sequence[Sample], fitted: Fitted, pulls: Sequence[Pull]) -> list[Fitted]:
+    fits = [fitted.pulled(pull) for pull in pulls]
+    found = _left_out_pct(pairs, fits) if fits else []
+    return [replace(fit, left_out_pct=by_coin) for fit, by_coin in zip(fits, found, strict=True)]
 
 
 def _nearer(one: Fitted, other: Fitted) -> bool:
@@ -249,9 +251,20 @@ def _mean_error(each: FloatArray) -> float | None:
     return float(each.std(ddof=1) / np.sqrt(len(each))) if len(each) > 1 else None
 
 
-def _left_out_pct(pairs: Sequence[Sample], fitted: Fitted) -> dict[str, float]:
-    """Mean distance by coin, over sides and pairs with something to compare; coins without any are left out."""
-    each = distances(pairs, {side: left_out(pairs, fitted, side) for side in SIDES})
+def _left_out_pct(pairs: Sequence[Sample], fits: Sequence[Fitted]) -> list[dict[str, float]]:
+    """Per fit, all in one coordinate, the mean distance by coin; their maps of a pair are drawn together."""
+    maps = {}
+    for side in SIDES:
+        shares = {coin: np.stack([fitted.shares(side, coin) for fitted in fits]) for coin in coins_of(pairs)}
+        maps[side] = drawn(pairs, side, fits[0].coordinate, shares)
+    return [
+        _mean_by_coin(pairs, distances(pairs, {side: maps[side][at] for side in SIDES}))
+        for at in range(len(fits))
+    ]
+
+
+def _mean_by_coin(pairs: Sequence[Sample], each: FloatArray) -> dict[str, float]:
+    """Of distances (sides, pairs), over sides and pairs with something to compare; coins without any are left out."""
     names = np.array([pair.coin for pair in pairs])
     by_pair = np.ma.masked_invalid(each).mean(axis=0)
     means = {coin: by_pair[names == coin].mean() for coin in coins_of(pairs)}

@@ -21,7 +21,7 @@ single coordinate draws other coins nearer, it is taken alone.
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache, partial
+from functools import cached_property, lru_cache, partial
 from itertools import combinations
 from typing import Final
 
@@ -102,8 +102,8 @@ WITHOUT_ONE: Final = Pull(mean_of=tuple(combinations(MIXED_OF, len(MIXED_OF) - 1
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
     `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; under `pull`
-    they are solved again. `found` are weights of the free columns by pull and coins left out: what is asked again, by
-    another fold or choice, is not solved again."""
+    they are solved again. `found` are weights of the free columns, mixtures apart, by pull and coins left out: what is
+    asked again, by another fold or choice, is not solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -114,7 +114,7 @@ class SideFit:
     pull: Pull = WEAKEST
     found: dict[tuple[Pull, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
 
-    @property
+    @cached_property
     def towards(self) -> FloatArray:
         """What the shares are drawn to, of the shape of `prior`."""
         return self.pull.towards(self.prior)
@@ -127,12 +127,12 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        penalty = _penalty(pooled, self.prior[:, self.free].shape, self.pull.ridge)
+        penalised = _penalised(pooled, _penalty(pooled, int(self.free.sum()), self.pull.ridge))
         rows = np.any([kept for kept, _ in self.pull.mixtures(self.prior)], axis=0)
         kept = np.flatnonzero(np.repeat(rows, int(self.free.sum())))
         matrix = (pooled.matrix / pooled.pairs)[np.ix_(kept, kept)]
         found = np.zeros((columns, columns))
-        found[np.ix_(kept, kept)] = np.linalg.solve(matrix + penalty[np.ix_(kept, kept)], matrix)
+        found[np.ix_(kept, kept)] = np.linalg.solve(penalised[np.ix_(kept, kept)], matrix)
         return found
 
     def refitted(self, times: IntArray) -> FloatArray:
@@ -144,7 +144,7 @@ class SideFit:
         if self.blocks is None:
             yield from (self.towards for _ in times)
             return
-        guess = self._weight(frozenset())
+        guess = self._weights(frozenset())
         for normal in self.blocks.each_summed(times):
             yield self._completed(self._solved(normal, guess) if normal.pairs else None)
 
@@ -161,26 +161,28 @@ class SideFit:
         if self.blocks is None:
             return self.towards
         gone = frozenset(coins).intersection(self.blocks.by_coin)
-        return self._completed(self._weight(gone))
+        return self._completed(self._weights(gone))
 
-    def _weight(self, gone: frozenset[str]) -> FloatArray | None:
-        """Weights (classes, free nodes) without these coins, null where no other is left; guessed from those of one
-        coin more."""
+    def _weights(self, gone: frozenset[str]) -> FloatArray | None:
+        """Weights (mixtures, classes, free nodes) without these coins, null where no other is left; guessed from those
+        of one coin more."""
         assert self.blocks is not None
         key = self.pull, gone
         if key not in self.found:
             normal = self.blocks.without(gone)
             if normal is None:
                 return None
-            guess = self._weight(gone - {max(gone)}) if gone else None
+            guess = self._weights(gone - {max(gone)}) if gone else None
             self.found[key] = self._solved(normal, guess)
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return solved(normal, self.prior[:, self.free], self.pull, guess)[0]
+        return solved_apart(normal, self.prior[:, self.free], self.pull, guess)[0]
 
-    def _completed(self, weight: FloatArray | None) -> FloatArray:
-        return self.towards if weight is None else completed(weight, self.towards, self.free)[0]
+    def _completed(self, weights: FloatArray | None) -> FloatArray:
+        if weights is None:
+            return self.towards
+        return completed(weights.mean(axis=0), self.towards, self.free)[0]
 
     def pulled(self, pull: Pull | None = None) -> "SideFit":
         """Drawn to the prior like this (default: as it is), with the shares that are `without` no coin."""
@@ -243,23 +245,30 @@ def fit_side(
     return SideFit(shares, free, prior, scale, bound, last, pull)
 
 
-def solved(
-    normal: Normal, prior: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
-) -> tuple[FloatArray, bool]:
+def solved(normal: Normal, prior: FloatArray, pull: Pull = WEAKEST) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
-    drawn to the `prior` by `pull`, the mean of its mixtures. `guess` are those of a problem like it."""
-    penalty = _penalty(normal, prior.shape, pull.ridge)
-    matrix = normal.matrix / normal.pairs + penalty
+    drawn to the `prior` by `pull`, the mean of its mixtures."""
+    apart, bound = solved_apart(normal, prior, pull)
+    return np.asarray(apart.mean(axis=0)), bound
+
+
+def solved_apart(
+    normal: Normal, prior: FloatArray, pull: Pull, guess: FloatArray | None = None
+) -> tuple[FloatArray, bool]:
+    """As `solved`, of each mixture its own (mixtures, classes, free nodes), and whether one needed the bound. `guess`
+    are those of a problem like it: which weights are positive differs more by mixture than by coin or draw."""
+    penalty = _penalty(normal, prior.shape[1], pull.ridge)
+    matrix = _penalised(normal, penalty)
     found, bounds = [], []
-    for rows, towards in pull.mixtures(prior):
+    for at, (rows, towards) in enumerate(pull.mixtures(prior)):
         kept = np.flatnonzero(np.repeat(rows, prior.shape[1]))
-        right = normal.right / normal.pairs + penalty @ towards.ravel()
-        start, weight = (towards if guess is None else guess).ravel(), np.zeros(prior.size)
-        own = matrix if rows.all() else matrix[np.ix_(kept, kept)]
+        right = normal.right / normal.pairs + (towards @ penalty).ravel()
+        start, weight = (towards if guess is None else guess[at]).ravel(), np.zeros(prior.size)
+        own = matrix if rows.all() else matrix.take(kept, axis=0).take(kept, axis=1)
         weight[kept], bound = at_most_one(own, right[kept], start[kept])
         found.append(weight.reshape(prior.shape))
         bounds.append(bound)
-    return np.asarray(np.mean(found, axis=0)), any(bounds)
+    return np.stack(found), any(bounds)
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:
@@ -313,15 +322,22 @@ class _Data:
         return Normal(flat.T @ flat, wanted.ravel() @ flat.astype(np.float64), len(rows))
 
 
-def _penalty(normal: Normal, shape: tuple[int, ...], ridge: float = RIDGE) -> FloatArray:
-    """The penalty on weights of `shape` (classes, nodes), on the scale of the mean of the diagonal."""
+def _penalised(normal: Normal, penalty: FloatArray) -> FloatArray:
+    """The mean of the matrix over pairs (columns, columns), with the penalty of a class (nodes, nodes) on each."""
+    matrix = normal.matrix / normal.pairs
+    nodes = len(penalty)
+    for at in range(0, len(matrix), nodes):
+        matrix[at : at + nodes, at : at + nodes] += penalty
+    return matrix
+
+
+def _penalty(normal: Normal, nodes: int, ridge: float) -> FloatArray:
+    """The penalty on the weights of one class (nodes, nodes), on the scale of the mean of the diagonal."""
     scale = float(np.trace(normal.matrix)) / normal.pairs / normal.right.size or 1.0
-    return scale * _unit_penalty(shape, ridge)
+    return scale * _unit_penalty(nodes, ridge)
 
 
 @lru_cache(maxsize=16)
-def _unit_penalty(shape: tuple[int, ...], ridge: float) -> FloatArray:
-    classes, nodes = shape
+def _unit_penalty(nodes: int, ridge: float) -> FloatArray:
     bend = np.diff(np.eye(nodes), n=2, axis=0) if nodes > 2 else np.zeros((0, nodes))
-    one_class = BEND**2 * bend.T @ bend + ridge**2 * np.eye(nodes)
-    return np.asarray(np.kron(np.eye(classes), one_class), dtype=np.float64)
+    return np.asarray(BEND**2 * bend.T @ bend + ridge**2 * np.eye(nodes))
