@@ -163,7 +163,10 @@ def test_an_exchange_or_leverage_without_levels_is_named_whatever_is_left(tmp_pa
     none = [0.0] * len(layouts.AXIS)
     alone = layouts.coinglass_map_captured()
     alone["data"]["data"].pop(1)
+    unanswered = layouts.coinglass_map_captured()
+    del unanswered["data"]["data"][2]["liqMapV2"]
     for document, names in (
+        (unanswered, ("OKX",)),
         (layouts.coinglass_map_captured(), ("OKX",)),
         (alone, ("OKX",)),
         (layouts.coinank_by_exchange(Okex=none), ("Okex",)),

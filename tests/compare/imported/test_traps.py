@@ -453,6 +453,7 @@ A_DAY_MS = 86_400_000
         (by_exchange(lastPrice=60.0), "in one unit"),
         (by_exchange(lastPrice=6e7), "in one unit"),
         (layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS]), "in one unit"),
+        (layouts.coinglass_heatmap(last_price=0.8 * MARK), "that of the last candle"),
         (layouts.coinglass_heatmap(price_candlesticks=CLOSED_ABOVE_ITS_HIGH), "close of candle 3"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 + 60 * A_DAY_MS), "time of update"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 - 60 * A_DAY_MS), "time of update"),
