@@ -2,12 +2,12 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
-# One test process more than there are cores: many tests wait for sockets, clocks and other processes.
+# Two test processes for each core: many tests wait for sockets, clocks and other processes.
 # Most tests wait for the disk; where there is room for it they write to memory.
 ROOMY := $(shell [ -w /dev/shm ] && [ $$(df -k --output=avail /dev/shm | tail -1) -gt 4000000 ] && echo TMPDIR=/dev/shm)
 # Each computes on one thread: threads that wait for a core burn the others' time. What was compiled is kept.
 ALONE := OPENBLAS_NUM_THREADS=1 POLARS_MAX_THREADS=1 PYTHONDONTWRITEBYTECODE=
-PYTEST := $(ROOMY) $(ALONE) $(BIN)/pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder --benchmark-disable
+PYTEST := $(ROOMY) $(ALONE) $(BIN)/pytest -n $$((2 * $$(nproc))) --dist loadfile --no-loadscope-reorder --benchmark-disable
 
 # Markets of the bench: those of docs/calibrating.md, or smaller ones of which a gate of 50 would leave nothing.
 ALL_PEOPLE := --seeds 201 202 --accounts 12000 --days 30 --gate 50

@@ -31,9 +31,9 @@ COMMANDS: Final = {
         "check.check",
         "Check maps against the chain: read the largest accounts, model the venues, compare, answer.",
     ),
-    "index": ("index_stored.index_app", "Read actual Hyperliquid positions."),
+    "index": ("index.index_app", "Read actual Hyperliquid positions."),
     "feed": ("feed.feed_app", "Collect the public aggregates of a venue."),
-    "map": ("vendor_maps.map_app", "Draw or export one heatmap."),
+    "map": ("map.map_app", "Draw or export one heatmap."),
     "compare": (
         "compare.compare",
         "Compare modelled heatmaps with the truth: where they diverge, and by how much.",
@@ -70,7 +70,7 @@ class Loading(MutableMapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.loaded:
-            module, attribute = COMMANDS[name][0].split(".")
+            module, attribute = COMMANDS[name][0].rsplit(".", 1)
             self.loaded[name] = built(name, getattr(import_module(f"liqtruth.commands.{module}"), attribute))
         return self.loaded[name]
 
@@ -130,6 +130,16 @@ def root(
             help="Where everything is stored, a folder or s3://bucket/prefix; default: the user's data directory.",
         ),
     ] = None,
+    database_url: Annotated[
+        str | None,
+        typer.Option(
+            envvar="LIQTRUTH_DATABASE_URL",
+            show_default=False,
+            metavar="URL",
+            help="The tables' database, postgresql://user@host/name, needed where --data-dir is s3://; default: a file "
+            "in the data directory. A password is better kept in the variable: other users see what is typed.",
+        ),
+    ] = None,
     show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
 ) -> None:
     if show_version:
@@ -139,7 +149,7 @@ def root(
         raise typer.Exit
     from liqtruth.commands.options.shared import GLOBALS
 
-    GLOBALS.data_dir = data_dir
+    GLOBALS.data_dir, GLOBALS.database_url = data_dir, database_url
 
 
 def main() -> NoReturn:

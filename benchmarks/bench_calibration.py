@@ -9,7 +9,6 @@ all. Intervals are of 95 %, by blocks of a coin's days, both sides together. Run
     python benchmarks/bench_calibration.py 1 2 3
 """
 
-import argparse
 import pickle
 import sys
 from collections.abc import Sequence
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT, spread_of
 from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
 from liqtruth.compare.calibration.samples import Sample
@@ -247,15 +247,8 @@ def pairs_kept(seed: int, accounts: int, days: int, folder: Path | None) -> list
     return kept
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)
     parser.add_argument("--days", type=int, default=DAYS)

@@ -12,27 +12,32 @@ what `compare.validation` claims: the fit is nearer to the crowd's map than both
 the market before anything is exchanged, where a claim is right. Bars are hourly and the response matrix has a quarter
 of the usual nodes, so that a hundred markets take minutes.
 
-    python benchmarks/bench_calibration_null.py --seeds 100
+With `--keep FOLDER` a run that was stopped goes on, and several may share the seeds (`--first`); a changed fit needs an
+empty folder.
+
+    python benchmarks/bench_calibration_null.py own exchanged unlevered --seeds 100 --keep FOLDER
 """
 
-import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import numpy as np
 import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line, say
+from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import Sample, sample_of
 from liqtruth.compare.validation.backtest import CHANCE, backtest, splits_of
-from liqtruth.compare.validation.findings import SplitFindings, split_findings
+from liqtruth.compare.validation.findings import BOTH, SplitFindings, split_findings
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.baselines import CLIMATOLOGY
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
@@ -42,6 +47,7 @@ from liqtruth.estimator.series.time_line import Bars
 from liqtruth.estimator.venues.table import venue_named
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.writing import write_atomically
 from tests.compare.known_market import last_days
 from tests.estimator.shipped_prior import default_prior
 
@@ -227,96 +233,128 @@ def _with_positions(pair: Sample, other: Sample) -> Sample:
     return pair
 
 
-@dataclass
-class Tally:
-    """Of one split: the gain over each of `RIVALS` and its lower end, a row per seed; `claims` is what proof says."""
+class Judged(msgspec.Struct, frozen=True):
+    """One split of one market: whether skill is claimed, the gain over each of `RIVALS` and its lower end, null where
+    there is none; how often bounds of the raw map held by distance, null where none were given."""
 
-    claims: list[bool] = field(default_factory=list)
-    gains: list[list[float]] = field(default_factory=list)
-    lows: list[list[float]] = field(default_factory=list)
+    split: str
+    claim: bool
+    gains: tuple[float | None, ...]
+    lows: tuple[float | None, ...]
+    held: tuple[float | None, ...] | None
 
-    def add(self, found: SplitFindings) -> None:
+    @classmethod
+    def of(cls, found: SplitFindings) -> "Judged":
         gains = [found.main("crowd").gain(rival) for rival in RIVALS]
-        self.claims.append(bool(found.skill))
-        self.gains.append([np.nan if one is None else one.gain for one in gains])
-        self.lows.append([np.nan if one is None or one.low is None else one.low for one in gains])
-
-    def text(self) -> str:
-        alone = (np.array(self.lows) > 0).sum(axis=0)
-        means = np.nanmean(self.gains, axis=0)
-        each = ", ".join(
-            f"over {rival} alone {count} (mean gain {mean:.0%})"
-            for rival, count, mean in zip(RIVALS, alone, means, strict=True)
+        bounds = found.of(BOTH, "raw").bounds
+        return cls(
+            found.name,
+            bool(found.skill),
+            tuple(None if one is None else one.gain for one in gains),
+            tuple(None if one is None else one.low for one in gains),
+            None if bounds is None else bounds.inside,
         )
-        return f"{as_rate(self.claims)}; {each}"
 
 
-def run_markets(names: Sequence[str], seeds: int) -> None:
+def judged(name: str, seed: int, keep: Path | None) -> tuple[Judged, ...]:
+    """A row per split, as the folder keeps them or as found now."""
+    path = None if keep is None else keep / f"{name}_{seed}.json"
+    if path is not None and path.exists():
+        return msgspec.json.decode(path.read_bytes(), type=tuple[Judged, ...])
+    with one_blas_thread():
+        pairs = MARKETS[name](seed)
+        found = tuple(
+            Judged.of(split_findings(backtest(pairs, split, PRIOR, seed=seed), seed=seed))
+            for split in splits_of(pairs)
+        )
+    if path is not None:
+        write_atomically(path, msgspec.json.encode(found))
+    return found
+
+
+def run_markets(names: Sequence[str], seeds: Sequence[int], keep: Path | None) -> None:
     """Seed by seed, so that markets made of the same positions share them; Ctrl-C tells what was found so far."""
-    tallies: dict[str, dict[str, Tally]] = {name: {} for name in names}
+    found: dict[str, list[Judged]] = {name: [] for name in names}
     try:
-        for seed in range(seeds):
+        for done, seed in enumerate(seeds, start=1):
             for name in names:
-                with one_blas_thread():
-                    judge_market(name, seed, tallies[name])
-            so_far = "; ".join(f"{name} {counts(found)}" for name, found in tallies.items())
-            sys.stderr.write(f"\r{seed + 1}/{seeds}: {so_far} ")
+                found[name] += judged(name, seed, keep)
+            so_far = "; ".join(f"{name} {counts(rows)}" for name, rows in found.items())
+            sys.stderr.write(f"\r{done}/{len(seeds)}: {so_far} ")
     except KeyboardInterrupt:
         say("\nstopped")
-    for name, found in tallies.items():
-        say_market(name, found)
+    for name, rows in found.items():
+        say_market(name, rows)
 
 
-def judge_market(name: str, seed: int, tallies: dict[str, Tally]) -> None:
-    pairs = MARKETS[name](seed)
-    found = [
-        split_findings(backtest(pairs, split, PRIOR, seed=seed), seed=seed) for split in splits_of(pairs)
-    ]
-    for one in found:
-        tallies.setdefault(one.name, Tally()).add(one)
+def by_split(rows: Sequence[Judged]) -> dict[str, list[Judged]]:
+    return {
+        name: [row for row in rows if row.split == name] for name in dict.fromkeys(row.split for row in rows)
+    }
 
 
-def counts(tallies: dict[str, Tally]) -> str:
-    return ", ".join(f"{split} {sum(tally.claims)}" for split, tally in tallies.items())
+def counts(rows: Sequence[Judged]) -> str:
+    return ", ".join(f"{name} {sum(row.claim for row in own)}" for name, own in by_split(rows).items())
 
 
-def say_market(name: str, tallies: dict[str, Tally]) -> None:
-    seeds = max((len(tally.claims) for tally in tallies.values()), default=0)
+def say_market(name: str, rows: Sequence[Judged]) -> None:
+    splits = by_split(rows)
+    seeds = max((len(own) for own in splits.values()), default=0)
     say(f"\n{name}: {seeds} synthetic markets, {len(COINS)} coins, {DAYS} days; claims of skill")
     if not seeds:
         return
-    for split_name, tally in tallies.items():
-        say(f"  {split_name}: {tally.text()}")
-    every = [claim for tally in tallies.values() for claim in tally.claims]
-    say(f"  all splits: {as_rate(every)}")
+    for split, own in splits.items():
+        say(f"  {split}: {as_rate([row.claim for row in own])}; {beside_rivals(own)}")
+        say(f"    80 % bounds held {held_text(own)}")
+    say(f"  all splits: {as_rate([row.claim for row in rows])}")
     if name != OWN:
-        worst = max(float(np.mean(tally.claims)) for tally in tallies.values())
+        worst = max(float(np.mean([row.claim for row in own])) for own in splits.values())
         verdict = "holds" if worst <= MOST_FALSE else "does not hold"
         say(f"  at most {MOST_FALSE:.0%} false claims in every split: {worst:.1%} - {verdict}")
 
 
+def beside_rivals(rows: Sequence[Judged]) -> str:
+    gains, lows = (np.array([getattr(row, name) for row in rows], np.float64) for name in ("gains", "lows"))
+    return ", ".join(
+        f"over {rival} alone {int((low > 0).sum())} (mean gain {np.nanmean(gain):.0%})"
+        for rival, gain, low in zip(RIVALS, gains.T, lows.T, strict=True)
+    )
+
+
+def held_text(rows: Sequence[Judged]) -> str:
+    """By distance, the mean of markets with its standard error, and how many markets have any."""
+    given = [row.held for row in rows if row.held is not None]
+    if not given:
+        return "nowhere: none were given"
+    cells = []
+    for pct, values in zip(DISTANCES_PCT, np.array(given, np.float64).T, strict=True):
+        known = values[np.isfinite(values)]
+        if known.size > 1:
+            error = known.std(ddof=1) / np.sqrt(known.size)
+            cells.append(f"{pct:g} %: {known.mean():.0%} +- {error:.0%} ({known.size})")
+    return ", ".join(cells)
+
+
 def as_rate(claims: Sequence[bool]) -> str:
-    """The rate and, by Clopper and Pearson, what it is at most with 95 % confidence."""
+    """The rate and, by Clopper and Pearson, what it is at least and at most, each with 95 % confidence."""
     from scipy.stats import beta
 
     claimed, count = sum(claims), len(claims)
+    least = 0.0 if not claimed else float(beta.ppf(0.05, claimed, count - claimed + 1))
     most = 1.0 if claimed == count else float(beta.ppf(0.95, claimed + 1, count - claimed))
-    return f"{claimed} of {count} ({claimed / count:.1%}, at most {most:.1%})"
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+    return f"{claimed} of {count} ({claimed / count:.1%}, at least {least:.1%}, at most {most:.1%})"
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("markets", nargs="*", default=list(MARKETS), help=f"of {', '.join(MARKETS)}")
     parser.add_argument("--seeds", type=int, default=100)
+    parser.add_argument("--first", type=int, default=0, help="seed to begin with")
+    parser.add_argument("--keep", type=Path, help="folder that keeps what was found by seed")
     asked = parser.parse_args()
-    run_markets(asked.markets, asked.seeds)
+    if asked.keep is not None:
+        asked.keep.mkdir(parents=True, exist_ok=True)
+    run_markets(asked.markets, range(asked.first, asked.first + asked.seeds), asked.keep)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ Coinglass heatmap and a CoinAnk map by leverage. Printed are wall clock, CPU and
 least of the rounds. The target is 3 s of each.
 """
 
-import argparse
 import json
 import os
 import subprocess
@@ -27,6 +26,7 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_growth import COIN, shifted, write_book  # noqa: E402
 from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
+from benchmarks.telling import command_line  # noqa: E402
 from liqtruth.estimator.frames import DATASETS, conform  # noqa: E402
 from liqtruth.storage.database.markets import store_markets  # noqa: E402
 from liqtruth.storage.database.tables import Market  # noqa: E402
@@ -145,9 +145,7 @@ def run(folder: Path, *words: str) -> tuple[float, float, float, int]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--folder", type=Path, help="where the store is made, and found again")
     parser.add_argument(
         "--all-in-one", action="store_true", help="all positions are of the coin that is checked"

@@ -33,6 +33,7 @@ from market_replay import (
     warm_order,
 )
 
+from benchmarks.telling import say
 from liqtruth.indexer.discovery.size_prior import PRIOR, SizePrior
 from liqtruth.indexer.evm.sizing import parts_of
 
@@ -134,11 +135,6 @@ def measure(seed: int, listing: str) -> None:
             for name, order in orders.items()
         )
         say(f"  error after {now:.2f} minutes: {', '.join(errors)}")
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -3,13 +3,14 @@
     python benchmarks/bench_commands.py [--folder DIR] [--rounds 5] [--other OLD/.venv/bin/liqtruth]
 
 The store is that of `bench_growth.py`, of one day: a book of 250,000 positions, 60,000 accounts, 200 coins. The floors
-read those rows from plain Parquet, one file a coin, and what is looked up from a plain SQLite file; they have no
-options, no checks, no notes and no model. Commands and floors take turns, each a process of its own; the least CPU
+read the same columns of those rows from plain Parquet, one file a coin, what is looked up from a plain SQLite file, and
+the series from the store's own files; they count what the commands count (a map's breakdown, ages, gaps) and write it
+as JSON. They have no options, no checks, no notes and no model: what `feed status` finds wrong is not in its floor, and
+the floor of `compare` is its map alone. Commands and floors take turns, each a process of its own; the least CPU
 (user and system, seconds) of all rounds counts, so that what else the machine does weighs on all alike. `--other` is
 another liqtruth, to be measured in the same turns.
 """
 
-import argparse
 import os
 import sqlite3
 import subprocess
@@ -25,35 +26,84 @@ sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_growth import COIN, made_aside  # noqa: E402
 from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
+from benchmarks.telling import command_line  # noqa: E402
 
 OURS: Final = ROOT / ".venv/bin/liqtruth"
 MAP: Final = f"""
 import json, sqlite3, sys
 import numpy as np, polars as pl
-folder = sys.argv[1]
-mark_px, = sqlite3.connect(folder + "/plain.db").execute("select mark_px from market where coin = '{COIN}'").fetchone()
-rows = pl.read_parquet(folder + "/{COIN}.parquet", columns=["szi", "liq_px"]).drop_nulls("liq_px")
-szi, px = rows["szi"].to_numpy(), rows["liq_px"].to_numpy()
-place = np.clip(np.floor(np.log(px / mark_px) / 1e-3).astype(np.int64), -695, 694) + 695
-binned = [np.bincount(place[side], np.abs(szi[side]) * mark_px, 1390) for side in (szi > 0, szi < 0)]
-json.dump([one.tolist() for one in binned], sys.stdout)
+folder, coin = sys.argv[1], pl.col
+asked = "select mark_px, open_interest from market where coin = '{COIN}'"
+mark_px, open_interest = sqlite3.connect(folder + "/plain.db").execute(asked).fetchone()
+names = ["address", "szi", "liq_px", "leverage", "margin_mode", "account_mode", "account_value_usd", "as_of",
+    "held_since", "status", "source"]
+rows = pl.read_parquet(folder + "/{COIN}.parquet", columns=names)
+as_of = rows["as_of"].max()
+band = lambda name, edges: pl.sum_horizontal([coin(name) >= edge for edge in edges])
+rows = rows.with_columns(
+    side=coin("szi") < 0, usd=coin("szi").abs() * mark_px,
+    age=(as_of - coin("as_of")).dt.total_seconds(), held=(as_of - coin("held_since")).dt.total_seconds(),
+)
+priced = rows.filter(coin("status") != "unknown_collateral")
+steps = np.log(priced["liq_px"].to_numpy() / mark_px) / np.log1p(1e-3)
+place = np.nan_to_num(np.clip(np.floor(steps), -695, 694) + 695, nan=1390).astype(np.int64)
+side, usd = priced["side"].to_numpy(), priced["usd"].to_numpy()
+binned = [np.bincount(place[which], usd[which], 1391) for which in (~side, side)]
+by = priced.select(
+    "side", "usd", "margin_mode", coin("account_mode").fill_null("unknown"), bin=place,
+    leverage=band("leverage", [3, 7, 15, 30]), size=band("account_value_usd", [1e5, 1e6, 1e7]),
+    age=band("age", [3600, 14400, 86400, 604800]), held=band("held", [14400, 86400, 604800]),
+)
+keys = [name for name in by.columns if name != "usd"]
+parts = by.group_by(keys).agg(coin("usd").sum(), pl.len(), largest=coin("usd").max()).sort(keys)
+seen = rows.group_by("side").agg(coin("usd").sum()).rows()
+json.dump(dict(
+    edges=(mark_px * np.exp(np.arange(-695, 696) * np.log1p(1e-3))).tolist(), binned=[one.tolist() for one in binned],
+    seen=seen, open_interest=open_interest, positions=rows.height, accounts=rows["address"].n_unique(),
+    oldest=rows["age"].max(), source=rows["source"].unique().to_list(), breakdown=parts.to_dict(as_series=False),
+), sys.stdout)
 """
 STATUS: Final = """
 import json, sqlite3, sys
 import polars as pl
-folder = sys.argv[1]
-open_interest = dict(sqlite3.connect(folder + "/plain.db").execute("select coin, open_interest from market"))
-rows = pl.read_parquet(folder + "/*.parquet", columns=["coin", "szi", "address", "as_of"])
-coins = rows.group_by("coin").agg(pl.len(), held=pl.col("szi").filter(pl.col("szi") > 0).sum())
-shares = {coin: (count, held / open_interest[coin]) for coin, count, held in coins.iter_rows()}
-json.dump([rows["address"].n_unique(), str(rows["as_of"].min()), shares], sys.stdout)
+folder, coin = sys.argv[1], pl.col
+database = sqlite3.connect(folder + "/plain.db")
+asked = "select source, count(*), count(last_read_at), sum(notional_usd) from account group by 1"
+met = database.execute(asked).fetchall()
+open_interest = dict(database.execute("select coin, open_interest from market"))
+names = ["address", "coin", "szi", "mark_px", "notional_usd", "as_of", "source", "status", "check"]
+rows = pl.read_parquet(folder + "/COIN*.parquet", columns=names)
+accounts = pl.read_parquet(folder + "/accounts.parquet", columns=["address"])
+read = accounts["address"].n_unique()
+alone = rows.join(accounts, on="address", how="anti")["address"].n_unique()
+aged = rows.select(age=coin("as_of").max() - coin("as_of"), usd="notional_usd").sort("age")
+share = aged["usd"].cum_sum() / aged["usd"].sum()
+ages = [str(aged["age"][int((share < wanted).sum())]) for wanted in (0.5, 0.9, 0.99)]
+szi = coin("szi")
+coins = rows.group_by("coin").agg(
+    pl.len(), long=szi.filter(szi > 0).sum(), short=szi.filter(szi < 0).sum(), mark_px=coin("mark_px").median()
+)
+shares = [(name, *more, more[1] / open_interest[name]) for name, *more in coins.iter_rows()]
+counts = [rows[name].value_counts().rows() for name in ("status", "check", "source")]
+json.dump([met, read, alone, ages, shares, counts, rows.height, str(rows["as_of"].max())], sys.stdout)
 """
 FEEDS: Final = """
 import json, sqlite3, sys
-import polars
-database = sqlite3.connect(sys.argv[2] + "/liqtruth.db")
-asked = "select dataset, venue, coin, min(first_at), max(last_at), sum(rows) from partition group by 1, 2, 3"
-json.dump(database.execute(asked).fetchall(), sys.stdout)
+import polars as pl
+store = sys.argv[2]
+database = sqlite3.connect(store + "/liqtruth.db")
+files = {}
+for *series, path in database.execute(
+    "select dataset, venue, coin, path from partition where reading_id is null and dataset in "
+    "('candles', 'mark_candles', 'open_interest', 'funding', 'ratios', 'liquidations', 'listening', 'tiers')"
+):
+    files.setdefault(tuple(series), []).append(store + "/lake/" + path)
+def told(paths):
+    rows = pl.read_parquet(paths)
+    ts = rows["ts"].unique().sort()
+    steps = ts.diff().drop_nulls()
+    return rows.height, str(ts[0]), str(ts[-1]), int((steps > 1.5 * steps.median()).sum())
+json.dump([[*series, *told(paths)] for series, paths in files.items()], sys.stdout)
 """
 HELP: Final = """
 import typer
@@ -68,7 +118,7 @@ FLOORS: Final = (
     ("feed status --json", FEEDS, 1.0),
     ("--help", HELP, 0.12),
 )
-"""Command, floor and target (CPU seconds); the floor of `compare` is its map alone."""
+"""Command, floor and target (CPU seconds)."""
 
 
 def make_plain(folder: Path) -> None:
@@ -77,11 +127,22 @@ def make_plain(folder: Path) -> None:
     snapshot = drawn_snapshot()
     for (coin,), rows in snapshot.partition_by("coin", as_dict=True).items():
         rows.write_parquet(folder / f"{coin}.parquet")
+    accounts = snapshot.group_by("address", maintain_order=True).agg(
+        pl.col("source").first(),
+        pl.col("as_of").max().cast(pl.String),
+        pl.len(),
+        pl.col("notional_usd").sum(),
+    )
+    accounts.write_parquet(folder / "accounts.parquet")
     with sqlite3.connect(folder / "plain.db") as database:
         database.execute("create table market (coin text primary key, mark_px real, open_interest real)")
         held = pl.col("szi").filter(pl.col("szi") > 0).sum()
         rows = snapshot.group_by("coin").agg(pl.col("mark_px").first(), 1.1 * held)
         database.executemany("insert into market values (?, ?, ?)", rows.iter_rows())
+        database.execute(
+            "create table account (address text primary key, source, last_read_at, positions, notional_usd real)"
+        )
+        database.executemany("insert into account values (?, ?, ?, ?, ?)", accounts.iter_rows())
 
 
 def cpu_s(words: list[str]) -> float:
@@ -95,16 +156,14 @@ def cpu_s(words: list[str]) -> float:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--folder", type=Path, help="where the store is made, and found again")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--other", type=Path, help="the command of another liqtruth")
     asked = parser.parse_args()
     with tempfile.TemporaryDirectory() as temporary:
         folder = asked.folder or Path(temporary)
-        store, plain = folder / "1d", folder / "plain"
+        store, plain = folder / "1d", folder / "floors"
         if not store.exists():
             made_aside(store, 1, 5, 5)
         if not plain.exists():

@@ -18,7 +18,6 @@ in half a minute a family and seed.
     python benchmarks/bench_families.py --seeds 1 2 3 --families absolute mixed
 """
 
-import argparse
 import pickle
 import sys
 import tempfile
@@ -32,6 +31,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import spread_of
 from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
 from liqtruth.compare.calibration.samples import Sample
@@ -244,11 +244,6 @@ def mean_of(values: Sequence[float]) -> float:
     return float(np.mean(finite)) if finite else float("nan")
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def tell(line: str) -> None:
     """Progress, where someone looks at it."""
     if not sys.stderr.isatty():
@@ -258,9 +253,7 @@ def tell(line: str) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
     parser.add_argument("--families", nargs="*", default=list(JUDGED), choices=POPULATIONS)
     parser.add_argument("--accounts", type=int, default=ACCOUNTS)

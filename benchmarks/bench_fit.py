@@ -38,7 +38,7 @@ from liqtruth.compare.calibration.side_fit import (
 from liqtruth.compare.statistics.map_scores import BIN
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES
+from liqtruth.estimator.model.leverage_model import COORDINATES, MAINTENANCE
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES
 from tests.compare.calibrated_markets import (
@@ -53,7 +53,8 @@ from tests.compare.calibrated_markets import (
 
 COINS: Final = ("A", "B", "C", "D", "E", "F")
 MAPS, COLUMNS = 312, 140
-BRACKETS: Final = Brackets.flat("A", 0.5 / 63, 63.0, "28 nodes from 3x up to the highest leverage")
+HIGHEST: Final = 63.0 / MAINTENANCE
+BRACKETS: Final = Brackets.flat("A", 0.5 / HIGHEST, HIGHEST, "28 nodes from 3x up to what maintenance allows")
 FIT_AT_MOST_S: Final = 0.5
 REST_AT_MOST_S: Final = 10.0
 TOTAL: Final = 0.7

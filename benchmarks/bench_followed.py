@@ -8,7 +8,6 @@ moved by 3 % or more, all positions and the tenth of them that is largest.
     python benchmarks/bench_followed.py [--families absolute --seeds 1] [--keep DIR]
 """
 
-import argparse
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
@@ -22,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.bench_families import FOLDER, JUDGED, seen_kept
 from benchmarks.make_population import ACCOUNTS, DAYS
+from benchmarks.telling import command_line
 from liqtruth.heatmap.grid import FloatArray
 
 RECORDED: Final = Path(__file__).parents[2] / "shared" / "recorded" / "hyperliquid" / "positions-2026-08"
@@ -86,9 +86,7 @@ def say(label: str, each: Sequence[Followed]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--recorded", type=Path, default=RECORDED)
     parser.add_argument("--families", nargs="*", default=list(JUDGED), choices=JUDGED)
     parser.add_argument("--seeds", type=int, nargs="*", default=[1])

@@ -11,7 +11,6 @@ Files and sessions are counted in another run. The last two columns are ratios o
 CPU and of memory. `--compact` has `index compact` run on the stores first.
 """
 
-import argparse
 import os
 import subprocess
 import sys
@@ -29,6 +28,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from benchmarks.bench_storage import drawn_snapshot  # noqa: E402
+from benchmarks.telling import command_line  # noqa: E402
 from liqtruth.estimator.frames import DATASETS, conform  # noqa: E402
 from liqtruth.indexer.frames import ACCOUNTS  # noqa: E402
 from liqtruth.indexer.frames import conform as as_frame  # noqa: E402
@@ -40,6 +40,7 @@ from liqtruth.storage.store import Settings, Store  # noqa: E402
 THINNED: Final = 2_000
 VENUES: Final = ("binance", "bybit", "okx", "hyperliquid")
 SERIES_HOURS: Final = 180 * 24
+BESIDE_BOOKS: Final = timedelta(days=31)
 NOW: Final = datetime.now(UTC).replace(second=0, microsecond=0)
 COIN: Final = "COIN0"
 COMMANDS: Final = (
@@ -51,9 +52,27 @@ COMMANDS: Final = (
     "index status --json",
     f"index positions --coin {COIN} --json",
     "index positions --json",
+    f"map positions {COIN} --between 0.0001 1000000000 --json",
     "feed status --json",
+    "gather",
     "--help",
 )
+"""As a user writes them, but for `gather`: what `calibrate fit` reads, 28 samples of seven days, without the fit."""
+GATHERING: Final = f"""
+import sys
+from pathlib import Path
+from liqtruth.compare.calibration.lake_samples import gather
+from liqtruth.compare.calibration.samples import Limits
+from liqtruth.estimator.model.leverage_model import leverage_model_named
+from liqtruth.indexer.positions.readings import Readings
+from liqtruth.storage.store import Settings, Store
+from datetime import timedelta
+with Store.existing(Settings(data_dir=Path(sys.argv[2]))) as store:
+    start = Readings(store, "{COIN}").known()["as_of"].max() - 27 * timedelta(hours=6)
+    limits = Limits(least_coverage=0.0)
+    found = gather(store, ["{COIN}"], leverage_model_named("prior"), start=start, limits=limits)
+    print(len(found.pairs), "samples", file=sys.stderr)
+"""
 
 
 @dataclass(frozen=True)
@@ -145,13 +164,15 @@ def write_marks(store: Store, snapshot: pl.DataFrame, days: int, minutes: int) -
 
 def write_series(store: Store, venue: str) -> None:
     rng = np.random.default_rng(len(venue))
-    mark_px = float(drawn_mark())
+    mark_px, held = drawn_market()
     start = NOW.replace(minute=0) - timedelta(hours=SERIES_HOURS)
     ts = [start + timedelta(hours=hour) for hour in range(SERIES_HOURS + 1)]
-    close = mark_px * np.exp(np.cumsum(rng.normal(0, 0.006, len(ts))[::-1])[::-1])
+    beside = np.array(ts) > NOW - BESIDE_BOOKS  # whose marks stay
+    moved = rng.normal(0, np.where(beside, 0.0003, 0.006))
+    close = mark_px * np.exp(np.cumsum(moved[::-1])[::-1])
     spread = np.exp(np.abs(rng.normal(0, 0.003, len(ts))))
     opened = np.append(close[0], close[:-1])
-    volume = rng.lognormal(10, 0.5, len(ts))
+    volume = held / 20 * rng.lognormal(0, 0.5, len(ts))
     candles = pl.DataFrame(
         {
             "ts": ts,
@@ -163,15 +184,17 @@ def write_series(store: Store, venue: str) -> None:
             "volume": volume,
         }
     )
-    interest = 20 * volume.mean() * np.exp(np.cumsum(rng.normal(0, 0.004, len(ts))))
+    interest = 1.1 * held * np.exp(np.cumsum(rng.normal(0, 0.0004, len(ts))[::-1])[::-1])
     readings = pl.DataFrame({"ts": ts, "open_interest": interest})
     for name, rows in (("candles", candles), ("open_interest", readings)):
         dataset = DATASETS[name]
         store.lake.merge_series(name, venue, COIN, conform(rows, name), dataset.key, "synthetic")
 
 
-def drawn_mark() -> float:
-    return float(drawn_snapshot().filter(coin=COIN)["mark_px"][0])
+def drawn_market() -> tuple[float, float]:
+    """Mark of the coin and coins held by longs."""
+    of_coin = drawn_snapshot().filter(coin=COIN)
+    return float(of_coin["mark_px"][0]), float(of_coin.filter(pl.col("szi") > 0)["szi"].sum())
 
 
 COUNTING: Final = """
@@ -195,6 +218,8 @@ def cost_of(command: str, folder: Path, runs: int) -> Cost:
 
 def reads_of(command: str, folder: Path) -> tuple[int, int]:
     """Parquet files that the command opens and sessions on the database that it begins."""
+    if command == "gather":
+        return 0, 0
     words = [sys.executable, "-c", COUNTING, "--data-dir", str(folder), *command.split()]
     done = subprocess.run(
         words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=ROOT, check=False
@@ -204,7 +229,8 @@ def reads_of(command: str, folder: Path) -> tuple[int, int]:
 
 
 def run(command: str, folder: Path) -> Cost:
-    words = [sys.executable, "-m", "liqtruth.cli", "--data-dir", str(folder), *command.split()]
+    called = ["-c", GATHERING] if command == "gather" else ["-m", "liqtruth.cli"]
+    words = [sys.executable, *called, "--data-dir", str(folder), *command.split()]
     process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     _, status, used = os.wait4(process.pid, 0)
     return Cost(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, os.waitstatus_to_exitcode(status))
@@ -221,9 +247,7 @@ def shown(costs: Sequence[Cost]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--days", type=int, nargs="+", default=[1, 7, 30])
     parser.add_argument("--folder", type=Path, help="where stores are made, and found again")
     parser.add_argument("--minutes", type=int, default=5, help="between marks")

@@ -24,6 +24,7 @@ import polars as pl
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import say
 from liqtruth.indexer.audit.status import coverage_of
 from liqtruth.indexer.discovery import address_book
 from liqtruth.indexer.info.budget import Patience
@@ -162,11 +163,6 @@ def measure(
             say(f"  {line}")
         say(f"faults met: {dict(sorted(faults.met.items()))}")
     return seen, server
-
-
-def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
 
 
 def main() -> int:

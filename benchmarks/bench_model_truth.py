@@ -13,6 +13,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from known_truth import KnownVenue, all_maps, distances
 
+from benchmarks.telling import say
 from liqtruth.heatmap.levels import SIDES
 
 SEEDS: Final = (5, 11, 23)
@@ -40,11 +41,6 @@ def as_text(found: dict[str, float]) -> str:
     floor = found["floor"]
     parts = [f"{name} {value:.2f} ({value / floor:.2f}x)" for name, value in found.items() if name != "floor"]
     return f"floor {floor:.2f} %, " + ", ".join(parts)
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ with columns, as it keeps them; neither is timed for that.
     python benchmarks/bench_peers.py --rounds 7
 """
 
-import argparse
 import inspect
 import sys
 import time
@@ -23,6 +22,7 @@ import polars as pl
 from benchmarks.bench_heatmap import GRID, TEXTS, floor_of, levels_of, made
 from benchmarks.bench_solver import listed_of, positions_of, solve_one, tables_of
 from benchmarks.peers import Candle, Gelatotrade, Held, Liqmap, hyperdata_buckets, published_price
+from benchmarks.telling import command_line, say
 from liqtruth.estimator.model.turnover import Turnover
 from liqtruth.estimator.over_time.time_evolution import PriceTime, Steps, price_time
 from liqtruth.estimator.series.time_line import Bars
@@ -180,15 +180,8 @@ def show(name: str, spent: dict[str, list[float]]) -> None:
         say(f"| {who} | {min(times):.2f} | {median:.2f} | {median / ours:.2f} | {median / floor:.1f} |")
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("contests", nargs="*", default=list(CONTESTS), metavar="|".join(CONTESTS))
     asked = parser.parse_args()

@@ -1,118 +1,140 @@
 """How often a planted fault is named and a map without one accused, on synthetic markets; run it by itself:
-`python -m benchmarks.bench_planted_faults [SEEDS]`.
+`python -m benchmarks.bench_planted_faults [SEEDS] [--first SEED] [--keep FOLDER]`.
 
-Maps are the exact one, its crowd, three models of a venue and its real positions, each as a vendor's file beside two of
-the models, as it is, with its sides exchanged, and with its prices moved by 3 %, with and without what the move swept.
+Rows are faults (`planted.faults`), columns kinds of maps: copies of the exact map and of its crowd, two of our models
+that stand beside the file, a model of another family (bell), a vendor's tiers with shares of its own, and another
+venue's real positions. A cell has how often the fault was named, of how many; then how often another change was (`x`),
+levels where the price has just been were without what is wrong with them (`!`), or it was said that it cannot be told
+(`?`). The last rows are of sums of three venues. Everything is synthetic.
 """
 
-import asyncio
+import argparse
 import sys
 import tempfile
-from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections import Counter, defaultdict
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-import polars as pl
 
+from benchmarks.planted import PLANTED_AT, VENUE, VENUES, Ground, faults, file_of, ground_of, with_whale
 from liqtruth.compare.divergence.diagnosis import CHANGED
 from liqtruth.compare.divergence.divergence import ModelResult
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.modelled import modelled_map
-from liqtruth.estimator.feeds.fetch import fetch
-from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Heatmap, Origin
-from liqtruth.heatmap.words.notes import of_codes
-from liqtruth.indexer.maps.exact import whole_and_layer
-from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
-from liqtruth.sandbox.server import serving_in_thread
-from liqtruth.sandbox.truth import addresses, true_positions
-from liqtruth.storage.store import Settings, Store
+from liqtruth.heatmap.words.notes import Note, of_codes
 
-VENUE = "binance"
-MODELS = ("vintages", "tiers", "bell")
-BESIDE = MODELS[:2]
-DAYS = 8
-MOVE = 0.03
-
-
-def moved(mass: FloatArray, bins: float, *, swept: bool = False) -> FloatArray:
-    at = np.arange(mass.size + 1.0)
-    found = np.diff(np.interp(at - bins, at, np.concatenate([[0.0], np.cumsum(mass)])))
-    middle, far = mass.size // 2, int(abs(bins))
-    if swept:
-        found[slice(middle, middle + far) if bins > 0 else slice(middle - far, middle)] = 0.0
-    return np.asarray(found)
+LEAST_MEAN: Final = 0.01
+"""A mean price nearer to the mark than this is no other centre than the mark."""
+TWICE: Final = 1.4
+"""A leverage that was doubled is named where the factor is at least so many times that of the map without a fault."""
+NEAR: Final = 0.015
+"""Of price, between where a cluster was planted and where it is named."""
+WANTED: Final = {
+    "none": frozenset[str](),
+    "exchanged": {"looks_mirrored"},
+    "centred on the mean": {"looks_centred_on_mean"},
+    "stale": {"swept_levels", "looks_moved"},
+}
+"""What names a fault, else `looks_moved`, whose text states another moment too."""
+TOO_MUCH: Final = ("phantom_cluster", "heavy_cluster")
+OF_ONE: Final = ("whole", "crowd", "vintages", "tiers", "bell", "vendor", "real")
 
 
-def faults(bins: float) -> dict[str, Callable[[FloatArray], FloatArray]]:
-    return {
-        "none": lambda mass: mass,
-        "exchanged": lambda mass: mass[::-1],
-        "moved up": lambda mass: moved(mass, bins),
-        "moved down": lambda mass: moved(mass, -bins),
-        "moved up, swept": lambda mass: moved(mass, bins, swept=True),
-        "moved down, swept": lambda mass: moved(mass, -bins, swept=True),
-    }
+def results(ground: Ground, folder: Path) -> Iterator[tuple[str, str, str]]:
+    """Kind, fault, and what is said of it."""
+    models = [of[VENUE] for of in ground.models.values()]
+    for kind in OF_ONE:
+        honest = 1.0
+        for fault, mass in faults(ground, kind):
+            if fault == "centred on the mean" and abs(ground.mean_away) < LEAST_MEAN:
+                continue
+            truth = with_whale(ground.truth, ground.below) if fault == "whale" else ground.truth
+            given = [file_of(truth, mass, folder), *models]
+            found = compare_maps(
+                truth, given, crowd=ground.crowd, baselines=[ground.baseline], reached=ground.reached
+            ).models[0]
+            if fault == "none":
+                honest = factor_of(found)
+            yield kind, fault, said(found, fault, honest, truth.mark_px)
+    for kind, parts in ground.sums.items():
+        of_venues = [one for of in ground.models.values() for one in of.values()]
+        for lacking in ("", *VENUES):
+            mass = np.sum([one for venue, one in parts.items() if venue != lacking], axis=0)
+            given = [file_of(ground.truth, mass, folder, "all"), *of_venues]
+            found = compare_maps(ground.truth, given, crowd=ground.crowd).models[0]
+            yield kind, "sum, a venue missing" if lacking else "sum, none", missing(found, lacking)
 
 
-def file_of(about: Heatmap, mass: FloatArray) -> Heatmap:
-    """A vendor's file of this mass by bin, on the grid of `about`."""
-    below = np.arange(mass.size) < mass.size // 2
-    return replace(
-        about, long_usd=mass * below, short_usd=mass * ~below, source="imported", venue=VENUE, model="theirs",
-        origin=Origin("theirs", "a table"), breakdown=None, bounds=None, training=None,
-        covers=(0.52 * about.mark_px, 1.9 * about.mark_px),
-    )  # fmt: skip
+def said(result: ModelResult, fault: str, honest: float, mark_px: float) -> str:
+    """`named`, `wrong` (another change, or one where there is none), `untold` or `silent`."""
+    codes = {one.code for one in result.diagnosis}
+    if fault.startswith("leverage"):
+        ratio = factor_of(result) / honest
+        named = ratio >= TWICE if fault.endswith("doubled") else ratio <= 1 / TWICE
+    elif fault == "phantom":
+        named = any(
+            at(one, PLANTED_AT * mark_px)
+            for one in of_codes(result.diagnosis, ("phantom_cluster", "heavy_cluster"))
+        )
+    elif fault == "whale":
+        named = any(at(one, mark_px / PLANTED_AT) for one in of_codes(result.diagnosis, ("missed_holder",)))
+    else:
+        named = bool(codes & WANTED.get(fault, {"looks_moved"}))
+    if named:
+        return "named"
+    if codes & CHANGED:
+        return "wrong"
+    return "swept" if "swept_levels" in codes else "untold" if result.untold else "silent"
 
 
-def real(market: Market, about: Heatmap) -> FloatArray:
-    rows = true_positions(market, VENUE).filter((pl.col("coin") == "BTC") & pl.col("liq_px").is_not_null())
-    px, usd = (rows[name].to_numpy() for name in ("liq_px", "notional_usd"))
-    place = np.searchsorted(about.grid.edges, px) - 1
-    inside = (place >= 0) & (place < about.grid.bins)
-    return np.bincount(place[inside], usd[inside], about.grid.bins)
+def factor_of(result: ModelResult) -> float:
+    """By which the map's distances are said to be multiplied, 1 where by none."""
+    for one in result.diagnosis:
+        if one.code == "looks_scaled":
+            return float(one.values["value"])
+        if "factor" in one.values:
+            return float(one.values["factor"])
+    return 1.0
 
 
-def results(seed: int) -> Iterator[tuple[str, str, ModelResult]]:
-    """Of each map and fault: what is said of it."""
-    market = simulate(MarketSpec(seed=seed, accounts=1500, days=DAYS, cex_accounts=1500, coins=("BTC",)))
-    with (
-        serving_in_thread(market, weight_per_minute=None) as served,
-        tempfile.TemporaryDirectory() as folder,
-        Store.open(Settings(data_dir=Path(folder))) as store,
-    ):
-        asyncio.run(sweep(store, addresses(market), base_url=served.base_url, weight_per_minute=0))
-        fetch(store, VENUE, "BTC", DAYS, base_url=served.binance_url)
-        truth, crowd = whole_and_layer(store, "BTC", "crowd")
-        models = {
-            name: modelled_map(store, "BTC", VENUE, name, f"{DAYS}d", at=truth.as_of) for name in MODELS
-        }
-    maps = {"whole": truth, "crowd": crowd, **models}
-    mass = {name: one.long_usd + one.short_usd for name, one in maps.items()} | {"real": real(market, truth)}
-    for name, whole in mass.items():
-        for fault, change in faults(np.log1p(MOVE) / truth.grid.log_width).items():
-            given = [file_of(truth, change(whole)), *(models[one] for one in BESIDE)]
-            yield name, fault, compare_maps(truth, given, crowd=crowd).models[0]
+def at(one: Note, px: float) -> bool:
+    return abs(float(one.values["px"]) / px - 1) <= NEAR
 
 
-def said(result: ModelResult, fault: str) -> str:
-    """`right`, `wrong` (another change, or one where there is none), `untold` or `silent`."""
-    codes = {one.code for one in of_codes(result.diagnosis, CHANGED)}
-    wanted = "looks_mirrored" if fault == "exchanged" else "looks_moved"
-    if codes:
-        return "right" if fault != "none" and wanted in codes else "wrong"
-    return "untold" if result.untold else "silent"
+def missing(result: ModelResult, lacking: str) -> str:
+    found = of_codes(result.diagnosis, ("venue_missing",))
+    if found:
+        return "named" if found[0].values["venue"] == lacking else "wrong"
+    return "untold" if of_codes(result.untold, ("venue_untold",)) else "silent"
+
+
+def cell(words: list[str]) -> str:
+    counts = Counter(words)
+    more = "".join(
+        f" {mark}{counts[word]}"
+        for word, mark in (("wrong", "x"), ("swept", "!"), ("untold", "?"))
+        if counts[word]
+    )
+    return f"{counts['named']}/{len(words)}{more}"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("seeds", type=int, nargs="?", default=12)
+    parser.add_argument("--first", type=int, default=1)
+    parser.add_argument("--keep", type=Path, help="where markets are kept")
+    asked = parser.parse_args()
+    found: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(asked.first, asked.first + asked.seeds):
+            for kind, fault, word in results(ground_of(seed, asked.keep), Path(folder)):
+                found[fault][kind].append(word)
+    sys.stdout.write(f"{'synthetic':22}" + "".join(f"{kind:>13}" for kind in OF_ONE) + "\n")
+    for fault, by_kind in found.items():
+        cells = (f"{cell(by_kind[kind]) if kind in by_kind else '':>13}" for kind in OF_ONE)
+        sys.stdout.write(f"{fault:22}{''.join(cells)}\n")
 
 
 if __name__ == "__main__":
-    seeds = int(sys.argv[1]) if len(sys.argv) > 1 else 12
-    found = defaultdict(list)
-    for seed in range(1, seeds + 1):
-        for name, fault, result in results(seed):
-            found[name, fault].append(said(result, fault))
-    for (name, fault), words in found.items():
-        counts = ", ".join(f"{word} {words.count(word)}" for word in ("right", "wrong", "untold", "silent"))
-        sys.stdout.write(f"{name:10} {fault:18} {counts} of {len(words)} (synthetic)\n")
+    main()

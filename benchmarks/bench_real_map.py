@@ -7,7 +7,6 @@ nothing is fitted on it and nothing is claimed from it alone. `--model` adds lev
     python benchmarks/bench_real_map.py [--model FILE]
 """
 
-import argparse
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from typing import Final
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.telling import command_line
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import Scores, score
 from liqtruth.estimator.feeds.imports import import_feed
@@ -47,9 +47,7 @@ def cell(found: Scores) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = command_line(__doc__)
     parser.add_argument("--recorded", type=Path, default=RECORDED)
     parser.add_argument("--venue", default="hyperliquid", help="whose maintenance tiers are taken")
     parser.add_argument("--model", action="append", default=[], help="a leverage model, by name or file")

@@ -27,6 +27,7 @@ from market_replay import (
     warm_order,
 )
 
+from benchmarks.telling import say
 from liqtruth.indexer.watch.scheduler import Candidates, choose, priorities
 
 SEEDS: Final = (5, 11, 23)
@@ -132,11 +133,6 @@ def print_continuous(seed: int, dormant: int, cycle_hours: float) -> None:
             f"{measure} {ours:.3f}, round-robin {turn:.3f} ({ours / turn:.2f}x); weight {errors.spent[0]:,.0f} "
             f"and {errors.spent[1]:,.0f}"
         )
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -7,10 +7,14 @@ must hold is about the crowd's map: within 10 % of the mark modelled lies within
 25 % (percent of price, mean of the maps) is no worse than without transfer. Modelled over true notional of the raw map,
 where whales stand further away than the crowd, is shown beside it. Bounds are judged on the raw map, at each distance
 where they are given, and how wide they are (upper over lower end, median). What a deviation speaks for was learned on
-other venues (`make_speaks.py`), none of these. Run as a script it prints the figures; seeds may be given.
+other venues (`make_speaks.py`), none of these. What was simulated is kept in a folder (`--keep`).
+
+    python benchmarks/bench_transfer.py --seeds 301 302 303
 """
 
+import pickle
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import numpy as np
 
+from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
 from liqtruth.compare.observed.realised import Liquidations, side_of
 from liqtruth.compare.transfer.job import STEP
@@ -37,6 +42,7 @@ from liqtruth.heatmap.clusters.distribution import mass_within
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.levels import SIDES
+from liqtruth.heatmap.writing import write_atomically
 from tests.compare.shifted_venues import SOURCE, VENUES, ShiftedMarket, ShiftedVenue, Then
 
 SEEDS: Final = (301, 302, 303)
@@ -52,6 +58,7 @@ HYPERLIQUID: Final = venue_named("hyperliquid")
 MUST_HOLD: Final = 0.25
 FINE_PCT: Final = np.arange(0.25, 25.01, 0.25)
 DAY_MS: Final = 86_400_000
+FOLDER: Final = Path(tempfile.gettempdir()) / "liqtruth_shifted"
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,12 +153,16 @@ def ends_of(bounds: MapBounds | None, then: Then, side: str) -> tuple[FloatArray
     return np.where(np.isnan(low), np.nan, (low <= true) & (true <= high)), high / low
 
 
-def run_seed(seed: int) -> list[Judged]:
-    began = perf_counter()
-    market = ShiftedMarket.of(seed, ACCOUNTS, DAYS, coins=COINS)
-    fitted = market.fitted
-    say(f"seed {seed}: simulated and fitted {fitted.hash} in {perf_counter() - began:.0f} s")
-    return judge(market)
+def market_kept(seed: int, accounts: int, folder: Path) -> ShiftedMarket:
+    """Of a seed, simulated or as the folder keeps it."""
+    path = folder / f"shifted_{seed}_{accounts}.market"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        began = perf_counter()
+        write_atomically(path, pickle.dumps(ShiftedMarket.of(seed, accounts, DAYS, coins=COINS)))
+        say(f"seed {seed}: simulated in {perf_counter() - began:.0f} s")
+    kept: ShiftedMarket = pickle.loads(path.read_bytes())
+    return kept
 
 
 def judge(market: ShiftedMarket) -> list[Judged]:
@@ -229,11 +240,16 @@ def bounds_text(sides: Sequence[Judged]) -> str:
     )
 
 
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()
+def main() -> None:
+    parser = command_line(__doc__)
+    parser.add_argument("--seeds", type=int, nargs="*", default=list(SEEDS))
+    parser.add_argument("--accounts", type=int, default=ACCOUNTS)
+    parser.add_argument("--keep", type=Path, default=FOLDER, help="keeps what was simulated")
+    asked = parser.parse_args()
+    say(f"synthetic: {asked.accounts} accounts a venue")
+    markets = (market_kept(seed, asked.accounts, asked.keep) for seed in asked.seeds)
+    print_pooled([one for market in markets for one in judge(market)], asked.seeds)
 
 
 if __name__ == "__main__":
-    seeds = tuple(int(text) for text in sys.argv[1:]) or SEEDS
-    print_pooled([one for seed in seeds for one in run_seed(seed)], seeds)
+    main()

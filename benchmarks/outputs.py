@@ -11,7 +11,6 @@ written files of each; `compare` ends 1 where two recordings differ. Inputs that
     python benchmarks/outputs.py compare BEFORE AFTER --renames renames.json
 """
 
-import argparse
 import json
 import os
 import re
@@ -27,6 +26,7 @@ from pathlib import Path
 from typing import Final
 
 from outputs_compared import compare, is_json
+from telling import command_line
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 SHARED: Final = ROOT.parent / "shared"
@@ -48,23 +48,23 @@ def build(folder: Path) -> None:
     from liqtruth.sandbox.hyperliquid.node_state import write_state
     from liqtruth.sandbox.market.market import MarketSpec, simulate
     from liqtruth.storage.store import Settings, Store
-    from tests.compare import scored_markets, test_calibration_lake, transferred_markets
+    from tests.compare import scored_markets, transferred_markets
     from tests.compare.calibrated_markets import random_series
+    from tests.compare.stored_markets import stored_reading, stored_series
     from tests.indexer.test_node_fills import both_sides, by_block
 
     with Store.open(Settings(data_dir=folder / "market")) as store:
         for seed, (coin, first) in enumerate({"BTC": 59, "SOL": 60}.items(), start=11):
-            test_calibration_lake.COIN = coin
             series = random_series(seed)
-            test_calibration_lake.stored_series(store, series)
+            stored_series(store, series, coin=coin)
             for bar in range(first, 361, 12):
-                test_calibration_lake.stored_reading(store, series, bar)
+                stored_reading(store, series, bar, coin=coin)
         brackets = stored_brackets(store, venue_named("hyperliquid"), coin, series.as_of)
         model = transferred_markets.fitted_model()
-        reported = transferred_markets.liquidated(series, model, brackets, (0.4, 0.0, 0.0), seed=1)
+        reported = transferred_markets.liquidated(series, model, brackets, 0.4, seed=1)
         transferred_markets.store_liquidations(store, "hyperliquid", reported)
         transferred_markets.store_listening(store, "hyperliquid", series.start, series.as_of)
-        transferred_markets.store_market(store, "bybit", random_series(2), (-0.2, 0.0, 0.0), seed=2)
+        transferred_markets.store_market(store, "bybit", random_series(2), -0.2, seed=2)
     with Store.open(Settings(data_dir=folder / "scored")) as store:
         scored_markets.store_market(store, scored_markets.ScoredMarket())
     write_state(simulate(MarketSpec(seed=5, accounts=600, days=5, cex_accounts=500)), folder / "state.rmp")
@@ -217,7 +217,7 @@ def served(liqtruth: Path, work: Path) -> Iterator[tuple[str, Path]]:
 
 
 def main() -> None:
-    asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    asked = command_line(__doc__)
     what = asked.add_subparsers(dest="what", required=True)
     what.add_parser("build").add_argument("folder", type=Path)
     recorded, compared = what.add_parser("record"), what.add_parser("compare")

@@ -6,13 +6,13 @@ Numbers are equal within `RELATIVE`; what is of a run and not of the data is pas
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
+from telling import say
 
 RELATIVE: Final = 1e-12
 SHOWN: Final = 6
@@ -23,12 +23,17 @@ OF_THE_RUN: Final = (
     (r"\b[0-9a-f]{64}\b", "FORECAST"),
     (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.(?!\d{3}000)\d{6}Z", "CLOCK"),
     (r"\(\d+ (second|minute|hour|day)s? ago\)|set-aside/\d{4}-\d\d-\d\d", "NOW"),
-    (r"(made|opened at|to now) \(?\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?( by liqtruth [\d.]+)?", "NOW"),
+    (r"(?<=\d\d:\d\d)  \d+\.\d (hours|days)|(since|on) \d{4}-\d\d-\d\d \d\d:\d\d UTC", "NOW"),
+    (r"(?<=@\d{8}T\d{6}\.\d{3}Z)-[0-9a-f]{8}", "READING"),
+    (r"(made( at)?|opened at|to now) \(?\d{4}-\d\d-\d\d(T\d\d:\d\dZ)?( by liqtruth [\d.]+)?", "NOW"),
 )
 """What text says of the run and not of the data: the served port, ids and hashes made with the clock, moments to the
-microsecond (data have milliseconds at most), ages, the date of a model and the version that made it."""
+microsecond (data have milliseconds at most), ages, the date of a model and the version that made it, what a reading's
+id has of where its file lies."""
 KEYS_OF_THE_RUN: Final = (
-    r"^index sweep .* \.seconds$",
+    r"^index (sweep|find|size|coin) .*\.seconds$",
+    r"^index compact .*\.bytes_(before|after)$",
+    r"^(check|report) .*\.(age_s|age_h\.value)$",
     r"^feed status .*\.age_s$",
     r"\.(made_at|opened_at)$",
 )
@@ -108,6 +113,8 @@ def renamed(value: Any, renames: Mapping[str, str]) -> Any:
 def differ(old: Any, new: Any, path: str, command: str, found: Found) -> None:
     """Add what differs at `path` and below it, the order of columns included."""
     if isinstance(old, dict) and isinstance(new, dict):
+        if old.keys() != new.keys():
+            old, new = ({of_the_data(key): value for key, value in one.items()} for one in (old, new))
         if path == ".types" and list(old) != list(new) and set(old) == set(new):
             found.lines.append(f"{path}: the columns {', '.join(old)} are now {', '.join(new)}")
         for key in dict.fromkeys([*old, *new]):
@@ -139,8 +146,3 @@ def of_the_data(value: Any) -> Any:
         for pattern, word in OF_THE_RUN:
             value = re.sub(pattern, word, value)
     return value
-
-
-def say(line: str) -> None:
-    sys.stdout.write(line + "\n")
-    sys.stdout.flush()

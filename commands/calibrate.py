@@ -10,7 +10,7 @@ from liqtruth.commands.line.output import progress, say_lines, tell, tell_rows
 from liqtruth.commands.line.targets import JsonOut, Outputs, PageOut, TableOut
 from liqtruth.commands.line.terminal import print_view, say
 from liqtruth.commands.options.samples import SampleOptions, Samples
-from liqtruth.commands.options.shared import At, Coins, Seed, opened_store
+from liqtruth.commands.options.shared import At, Coins, Seed, existing_store, settings
 
 if TYPE_CHECKING:
     from liqtruth.storage.store import Store
@@ -45,7 +45,7 @@ def calibrate_fit(
     from liqtruth.compare.calibration.record import FitFailsItsGate
     from liqtruth.compare.calibration.shown import shown
 
-    with opened_store() as store:
+    with existing_store() as store:
         fitted, path = fitted_on(store, coins, samples, truth or [], name, seed)
     _tell(shown(fitted.model, fitted.record), out)
     say(f"wrote {path}", err=True)
@@ -63,11 +63,14 @@ def fitted_on(
     data_dir, wanted = store.settings.data_dir, samples.wanted
     if not truth:
         return fit_and_save(data_dir, samples.gathered(store, coins), name, seed)
+    span = samples.span_of_files()
     files = listed(truth)
     if kind_of(files) == BANDS:
-        fitted = fit_to_save(data_dir, fit_to_bands(store, files, coins, name, seed=seed, **wanted))
+        fitted = fit_to_save(
+            data_dir, fit_to_bands(store, files, coins, name, seed=seed, span=span, **wanted)
+        )
         return fitted, save(data_dir, fitted)
-    return fit_and_save(data_dir, gathered(store, files, coins, **wanted), name, seed)
+    return fit_and_save(data_dir, gathered(store, files, coins, span=span, **wanted), name, seed)
 
 
 def fit_and_save(data_dir: Path, gathered: Any, name: str = "calibrated", seed: int = 0) -> tuple[Any, Path]:
@@ -93,9 +96,9 @@ def calibrate_show(
     from liqtruth.compare.transfer.record import load as load_transfer
     from liqtruth.compare.transfer.shown import ShownTransfer, tell_transfer
 
-    with opened_store() as store:
-        model, record = load(store.settings.data_dir, name)
-        carried = load_transfer(store.settings.data_dir, model.hash)
+    data_dir = settings().data_dir
+    model, record = load(data_dir, name)
+    carried = load_transfer(data_dir, model.hash)
     result = shown(model, record)
     if carried is None:
         return _tell(result, out)
@@ -113,9 +116,8 @@ def calibrate_list(out: TableOut) -> None:
     from liqtruth.compare.calibration.record import listed
     from liqtruth.compare.transfer.record import load as load_transfer
 
-    with opened_store() as store:
-        data_dir = store.settings.data_dir
-        models = listed(data_dir, lambda model_hash: load_transfer(data_dir, model_hash) is not None)
+    data_dir = settings().data_dir
+    models = listed(data_dir, lambda model_hash: load_transfer(data_dir, model_hash) is not None)
     tell_rows(models, out, lambda: say_lines(line for one in models for line in one.describe()))
 
 
@@ -153,7 +155,7 @@ def calibrate_census(
     from liqtruth.compare.census.census import census_of, counted_coin
     from liqtruth.compare.census.shown import write_page
 
-    with opened_store() as store:
+    with existing_store() as store:
         counted = [counted_coin(store, coin, at) for coin in dict.fromkeys(coins)]
         data_dir = store.settings.data_dir
     census = census_of(counted, seed)
@@ -187,8 +189,8 @@ def calibrate_diff(
         known,
     )
 
-    with opened_store() as store:
-        found = differences(*(known(store.settings.data_dir, name) for name in (one, other)))
+    data_dir = settings().data_dir
+    found = differences(*(known(data_dir, name) for name in (one, other)))
 
     def shown() -> None:
         print_view(differences_table(found), TABLE_WIDTH)
@@ -204,6 +206,5 @@ def calibrate_use(
     """Choose the fitted model that `--model calibrated` draws with."""
     from liqtruth.estimator.model.model_in_use import use
 
-    with opened_store() as store:
-        use(store.settings.data_dir, name)
+    use(settings().data_dir, name)
     say(f"maps of --model calibrated are drawn with {name}")

@@ -3,13 +3,15 @@
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 import typer
 
+from liqtruth.commands.line.grammar import Options
 from liqtruth.commands.line.output import deliver
 from liqtruth.commands.line.targets import Outputs, PageOut, Target
 from liqtruth.commands.line.terminal import print_view, say, text_console
@@ -26,7 +28,7 @@ from liqtruth.commands.options.reading import (
     ExchangeOptions,
     StatsUrl,
 )
-from liqtruth.commands.options.shared import Coins, Days, Range, length_option, opened_store
+from liqtruth.commands.options.shared import Coins, Days, Range, existing_store, length_option, opened_store
 
 if TYPE_CHECKING:
     from liqtruth.compare.check import Checked, CheckPlan
@@ -42,6 +44,54 @@ STEP_S: Final = 10.0
 """Between lines of progress where no bar can be drawn."""
 
 
+@dataclass(frozen=True)
+class HowFarOptions(Options):
+    """What is modelled, and how much is read of the chain before the answer."""
+
+    heading: ClassVar[str] = "Reading"
+
+    venue: Annotated[
+        str,
+        typer.Option(
+            metavar="VENUE,...",
+            help="Venues whose map is modelled; none: only --map.",
+            rich_help_panel="Maps",
+        ),
+    ] = "binance,bybit,okx"
+    within: Annotated[
+        timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
+    ] = "3m"  # type: ignore[assignment]
+    coverage: Annotated[
+        float,
+        typer.Option(
+            min=1,
+            max=100,
+            metavar="PERCENT",
+            help="Read until so much of open interest is seen on each side.",
+        ),
+    ] = 95
+    addresses: AddressFiles = None
+    offline: Annotated[bool, typer.Option("--offline", help="Read no host: only what is stored.")] = False
+
+    @property
+    def venues(self) -> list[str]:
+        return [] if self.venue == "none" else split_names(self.venue)
+
+
+@dataclass(frozen=True)
+class HostOptions(Options):
+    """Who is asked beside the exchange, and how."""
+
+    heading: ClassVar[str] = "Exchange"
+
+    stats_url: StatsUrl = None
+    venue_url: Annotated[
+        str | None,
+        typer.Option(parser=parse_url, metavar="URL", help="One endpoint for all venues: the sandbox."),
+    ] = None
+    concurrency: Concurrency = 16
+
+
 def check(
     coins: Coins,
     exchange: Exchange,
@@ -50,64 +100,30 @@ def check(
     out: PageOut,
     given: MapFiles,
     picture: Picture,
-    venue: Annotated[
-        str,
-        typer.Option(
-            metavar="VENUE,...",
-            help="Venues whose map is modelled; none: only --map.",
-            rich_help_panel="Maps",
-        ),
-    ] = "binance,bybit,okx",
+    reading: Annotated[HowFarOptions, HowFarOptions.spread()],
+    hosts: Annotated[HostOptions, HostOptions.spread()],
     days: Days = "30d",
-    within: Annotated[
-        timedelta, length_option("--within", help="Read for at most this long.", heading="Reading")
-    ] = "3m",  # type: ignore[assignment]
-    coverage: Annotated[
-        float,
-        typer.Option(
-            min=1,
-            max=100,
-            metavar="PERCENT",
-            help="Read until so much of open interest is seen on each side.",
-            rich_help_panel="Reading",
-        ),
-    ] = 95,
-    addresses: AddressFiles = None,
-    offline: Annotated[
-        bool, typer.Option("--offline", help="Read no host: only what is stored.", rich_help_panel="Reading")
-    ] = False,
-    stats_url: StatsUrl = None,
-    venue_url: Annotated[
-        str | None,
-        typer.Option(
-            parser=parse_url,
-            metavar="URL",
-            help="One endpoint for all venues: the sandbox.",
-            rich_help_panel="Exchange",
-        ),
-    ] = None,
-    concurrency: Concurrency = 16,
     within_pct: Range = "25",
 ) -> None:
     """Check maps against the chain: read the largest accounts, model the venues, compare, answer.
 
     Ends at --coverage, at --within or at Ctrl-C (or SIGTERM), always with the answer so far; stopped before all was
-    read or modelled its exit code is 3, a second Ctrl-C ends it without an answer (130). What it read stays: the next
-    check of the same hour takes seconds.
+    read or modelled, or where a map could not be compared, its exit code is 3; a second Ctrl-C ends it without an
+    answer (130). What it read stays: the next check of the same hour takes seconds.
     """
-    from liqtruth.compare.check import CheckPlan, check_coin
-    from liqtruth.heatmap.errors import BadInput, MissingData, PartlyRead, SourceUnreachable
+    from liqtruth.compare.check import CheckPlan
+    from liqtruth.heatmap.errors import BadInput, PartlyRead
     from liqtruth.storage.net.stops import on_signal
 
     plan = CheckPlan(
         coins=tuple(dict.fromkeys(coins)),
         maps=given.maps or (),
-        venues=[] if venue == "none" else split_names(venue),
-        within_s=within.total_seconds(),
-        coverage=coverage / 100,
+        venues=reading.venues,
+        within_s=reading.within.total_seconds(),
+        coverage=reading.coverage / 100,
         days=days,
-        venue_url=venue_url,
-        addresses=addresses or (),
+        venue_url=hosts.venue_url,
+        addresses=reading.addresses or (),
         mark_px=given.mark,
         shift=given.shift,
         picture=picture.given(given.maps or ()),
@@ -116,24 +132,37 @@ def check(
     if not (plan.maps or plan.venues):
         raise BadInput("there must be a map to check: give --map FILE, or a --venue to model")
     with on_signal() as stop:
-        with opened_store() as store:
-            asked = (exchange, stats_url, concurrency, evm, batch)
-            failed = [] if offline else read_first(store, plan, stop, *asked)
-            checked, missing = [], list[MissingData]()
-            for coin in plan.coins:
-                try:
-                    checked.append(check_coin(store, plan, coin, stop))
-                except MissingData as error:
-                    missing.append(error)
-        if not checked and not failed:
-            raise missing[0]
-        lacking = [*failed, *map(str, missing)]
-        if not checked:
-            raise SourceUnreachable(first_of(lacking))
-        lacking += [f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade]
+        with existing_store() if reading.offline else opened_store() as store:
+            asked = (exchange, hosts, evm, batch)
+            failed = [] if reading.offline else read_first(store, plan, stop, *asked)
+            checked, lacking = check_coins(store, plan, stop, failed)
         answer(checked, out)
     if lacking:
         raise PartlyRead(f"not all could be read: {first_of(lacking)}")
+
+
+def check_coins(
+    store: "Store", plan: "CheckPlan", stop: "Stop", failed: "Sequence[str]"
+) -> "tuple[list[Checked], list[str]]":
+    """The coins that could be compared, and everything that could not be read or compared, beginning with what
+    `failed` before. Raises where there is no coin."""
+    from liqtruth.compare.check import check_coin, left_out_of_all
+    from liqtruth.heatmap.errors import MissingData, SourceUnreachable
+
+    checked: list[Checked] = []
+    missing: list[MissingData] = []
+    for coin in plan.coins:
+        try:
+            checked.append(check_coin(store, plan, coin, stop))
+        except MissingData as error:
+            missing.append(error)
+    if not checked and not failed:
+        raise missing[0]
+    lacking = [*failed, *map(str, missing)]
+    if not checked:
+        raise SourceUnreachable(first_of(lacking))
+    unmade = (f"stopped before {', '.join(one.unmade)} of {one.coin}" for one in checked if one.unmade)
+    return checked, [*lacking, *unmade, *left_out_of_all(checked)]
 
 
 def read_first(
@@ -141,15 +170,16 @@ def read_first(
     plan: "CheckPlan",
     stop: "Stop",
     exchange: ExchangeOptions,
-    stats_url: str | None,
-    concurrency: int,
+    hosts: HostOptions,
     evm: EvmOptions,
     batch: BatchOptions,
 ) -> list[str]:
     """Read what the plan needs, and say what came; why something did not."""
     from liqtruth.compare.gather import gather
 
-    endpoint = exchange.largest_first(stats_url, concurrency, evm.endpoint(exchange), batch.endpoint)
+    endpoint = exchange.largest_first(
+        hosts.stats_url, hosts.concurrency, evm.endpoint(exchange), batch.endpoint
+    )
     with watched() as watching:
         gathered = gather(store, plan, endpoint, watching, stop)
     for line in gathered.describe():

@@ -7,7 +7,7 @@ import typer
 from liqtruth.commands.line.output import export_divergence
 from liqtruth.commands.line.targets import DivergenceOut
 from liqtruth.commands.options.maps import MapFiles, Picture
-from liqtruth.commands.options.shared import At, Coin, Range, Window, Windows, opened_store
+from liqtruth.commands.options.shared import At, Coin, Range, Window, Windows, any_store
 
 
 def compare(
@@ -39,12 +39,14 @@ def compare(
     """Compare modelled heatmaps with the truth: where they diverge, and by how much.
 
     A map that knows only the mark (the no-information baseline) is scored beside them: a model that is no better does
-    not know where liquidations are.
+    not know where liquidations are. The exit code is 3 where a map that was given could not be compared; the others
+    are.
     """
     from liqtruth.compare.comparison.session import Files, compare_stored
+    from liqtruth.heatmap.errors import PartlyRead
 
     files = Files(given.maps or (), given.mark, given.shift, picture.given(given.maps or ()))
-    with opened_store() as store:
+    with any_store() as store:
         result = compare_stored(
             store,
             coin,
@@ -58,3 +60,5 @@ def compare(
             within_pct=float(within_pct),
         )
     export_divergence(result, out)
+    if result.left_out:
+        raise PartlyRead(f"not compared: {'; '.join(result.left_out.values())}")

@@ -14,7 +14,7 @@ from liqtruth.commands.line.targets import JsonOut, TableOut
 from liqtruth.commands.line.terminal import print_view, say, say_error, text_console
 from liqtruth.commands.line.values import parse_coin, parse_coins, split_names
 from liqtruth.commands.options.reading import BaseUrl, Log
-from liqtruth.commands.options.shared import Coin, Columns, Days, length_option, opened_store
+from liqtruth.commands.options.shared import Coin, Columns, Days, existing_store, length_option, opened_store
 from liqtruth.heatmap.writing import harmless
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def feed_events(
 
     wanted = parse_coins(coins) if coins else []
     venues = split_names(venue or "")
-    with opened_store() as store:
+    with existing_store() as store:
         if follow:
             return _follow(lambda: _events_view(recent(store, wanted, venues, since), most))
         found = recent(store, wanted, venues, since)
@@ -251,7 +251,7 @@ def feed_status_command(out: TableOut) -> None:
     """Show what is stored of every venue and coin: rows, span, age, gaps, source, and what the checks found."""
     from liqtruth.estimator.feeds.status import feed_status, status_table
 
-    with opened_store() as store:
+    with existing_store() as store:
         status = feed_status(store.view())
 
     def shown() -> None:

@@ -8,7 +8,7 @@ import typer
 from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.line.targets import PageOut
 from liqtruth.commands.line.values import parse_coin
-from liqtruth.commands.map.drawn import say_moved
+from liqtruth.commands.map.app import say_moved
 from liqtruth.commands.options.samples import Samples
 from liqtruth.commands.transfer import transfer
 from liqtruth.commands.validate import Splits, validate_open_final, validate_run, validate_show

@@ -3,14 +3,16 @@
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 
-from liqtruth.commands.line.grammar import App
+from liqtruth.commands.line.grammar import App, Options
 from liqtruth.commands.line.output import progress
 from liqtruth.commands.line.terminal import say
+from liqtruth.commands.line.values import split_names
 
 HOST: Final = "127.0.0.1"
 DEFAULT_VENUES: Final = "binance,bybit,okx"
@@ -21,38 +23,62 @@ STEP_S: Final = 3.0
 sandbox_app = App("Serve a synthetic exchange whose truth is known.")
 
 
+@dataclass(frozen=True)
+class MarketOptions(Options):
+    """Which market is simulated."""
+
+    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 7
+    accounts: Annotated[int, typer.Option(min=10, help="Accounts on the Hyperliquid-like venue.")] = 3000
+    days: Annotated[int, typer.Option(min=2, max=120, help="Days of history.")] = 30
+    live_hours: Annotated[
+        int,
+        typer.Option(
+            min=0, max=240, help="Hours that the market goes on for after its history; 0 stands still."
+        ),
+    ] = 0
+    live_speed: Annotated[
+        float, typer.Option(min=0.1, help="Simulated seconds per second, with --live-hours.")
+    ] = 60.0
+    venues: Annotated[
+        str, typer.Option(help="Centralised venues beside it: binance,bybit,okx or some of them.")
+    ] = DEFAULT_VENUES
+    population: Annotated[
+        str,
+        typer.Option(
+            help="Who trades: default, or what leverage goes by: absolute, of-maximum, of-volatility, mixed."
+        ),
+    ] = "default"
+
+    @property
+    def speed(self) -> float | None:
+        """Simulated seconds per second; null for a market that stands still."""
+        return self.live_speed if self.live_hours else None
+
+    def simulated(self) -> Any:
+        return simulated(
+            begins=f"a synthetic exchange of {self.accounts:,} accounts and {self.days} days, which trade before it is "
+            "served",
+            seed=self.seed,
+            accounts=self.accounts,
+            days=self.days,
+            live_hours=self.live_hours,
+            venues=tuple(split_names(self.venues)),
+            population=self.population,
+        )
+
+
 @sandbox_app.command("serve")
 def sandbox_serve(
+    market: Annotated[MarketOptions, MarketOptions.spread()],
     port: Annotated[
         int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
     ] = 8351,
-    seed: Annotated[int, typer.Option(help="The same seed gives the same market.")] = 7,
-    accounts: Annotated[int, typer.Option(min=10, help="Accounts on the Hyperliquid-like venue.")] = 3000,
-    days: Annotated[int, typer.Option(min=2, max=120, help="Days of history.")] = 30,
     weight_per_minute: Annotated[
         int, typer.Option(min=0, help="Rate limit of the exchange; 0 lifts it.")
     ] = 1200,
     addresses: Annotated[
         Path | None, typer.Option(help="Write the accounts' addresses to this file.")
     ] = None,
-    live_hours: Annotated[
-        int,
-        typer.Option(
-            min=0, max=240, help="Hours that the market goes on for after its history; 0 stands still."
-        ),
-    ] = 0,
-    live_speed: Annotated[
-        float, typer.Option(min=0.1, help="Simulated seconds per second, with --live-hours.")
-    ] = 60.0,
-    venues: Annotated[
-        str, typer.Option(help="Centralised venues beside it: binance,bybit,okx or some of them.")
-    ] = DEFAULT_VENUES,
-    population: Annotated[
-        str,
-        typer.Option(
-            help="Who trades: default, or what leverage goes by: absolute, of-maximum, of-volatility, mixed."
-        ),
-    ] = "default",
     batch: Annotated[
         str,
         typer.Option(
@@ -74,29 +100,18 @@ def sandbox_serve(
     from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
     from liqtruth.sandbox.server import serve_forever
 
-    listed = tuple(name.strip() for name in venues.split(",") if name.strip())
     batches = Batches.named(batch)
     check_free(HOST, port)
-    market = simulated(
-        begins=f"a synthetic exchange of {accounts:,} accounts and {days} days, which trade before it is served",
-        seed=seed,
-        accounts=accounts,
-        days=days,
-        live_hours=live_hours,
-        venues=listed,
-        population=population,
-    )
+    made = market.simulated()
     if addresses is not None:
-        addresses.write_text("\n".join(truth.addresses(market)) + "\n")
-    speed = live_speed if live_hours else None
-    limit = weight_per_minute or None
+        addresses.write_text("\n".join(truth.addresses(made)) + "\n")
     serve_forever(
-        market,
+        made,
         HOST,
         port,
-        limit,
+        weight_per_minute or None,
         on_ready=announce,
-        live_speed=speed,
+        live_speed=market.speed,
         batches=batches,
         protocol=ProtocolParts.newest() if newest else None,
     )

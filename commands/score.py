@@ -20,8 +20,8 @@ from liqtruth.commands.options.shared import (
     Start,
     Step,
     Weights,
+    existing_store,
     length_option,
-    opened_store,
     time_option,
 )
 
@@ -72,7 +72,7 @@ def score_realised(
     from liqtruth.compare.scoring.realised.job import score_realised as scored_on
     from liqtruth.compare.scoring.realised.shown import realised_lines, realised_tables, write_page
 
-    with opened_store() as store, progress("maps and windows", 1.0) as advance:
+    with existing_store() as store, progress("maps and windows", 1.0) as advance:
         result = scored_on(
             store,
             coin,
@@ -136,7 +136,7 @@ def score_visits(
     from liqtruth.compare.scoring.visits.shown import visits_view, write_page
 
     plan = VisitPlan(coin, venue, model, weights, start, end, step, top, within_pct, tolerance_pct, seed)
-    with opened_store() as store, progress("exact maps", 1.0) as advance:
+    with existing_store() as store, progress("exact maps", 1.0) as advance:
         report = visits_stored(store, plan, advance)
     _tell(report, out, visits_view, write_page)
 
@@ -163,7 +163,7 @@ def score_leads(
     from liqtruth.compare.scoring.lead_lag.shown import leads_table, write_page
 
     plan = LeadLagPlan(coin, venue, start, end, step, max_lag, shuffles, seed)
-    with opened_store() as store, progress("exact maps", 1.0) as advance:
+    with existing_store() as store, progress("exact maps", 1.0) as advance:
         report = lead_lag_stored(store, plan, advance)
     _tell(report, out, leads_table, write_page)
 
@@ -203,7 +203,7 @@ def score_forecast(
     from liqtruth.compare.scoring.forecasting import ForecastPlan, make_forecast
 
     plan = ForecastPlan(coin, venue, model, weights, horizon, at, replay)
-    with opened_store() as store:
+    with existing_store() as store:
         show(make_forecast(store, plan), out)
 
 
@@ -215,7 +215,7 @@ def score_settle(out: JsonOut) -> None:
     """
     from liqtruth.compare.scoring.ledger.settle import settle
 
-    with opened_store() as store, progress("forecasts", 1.0) as advance:
+    with existing_store() as store, progress("forecasts", 1.0) as advance:
         report = settle(store, on_progress=advance)
     show(report, out)
     raise typer.Exit(report.exit_code)
@@ -230,7 +230,7 @@ def score_list(
     """List the ledger by model, market and horizon: forecasts, scores so far, and why a model is flagged."""
     from liqtruth.compare.scoring.ledger.leaderboard import leaderboard, ledger_lines, ledger_table
 
-    with opened_store() as store:
+    with existing_store() as store:
         rows = leaderboard(store, model, None if venue is None else [venue])
     tell_rows(rows, out, lambda: _print([ledger_table(rows)] if rows else [], ledger_lines(rows)))
 

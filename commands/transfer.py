@@ -9,7 +9,7 @@ from liqtruth.commands.line.output import progress, tell
 from liqtruth.commands.line.targets import PageOut
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import parse_share
-from liqtruth.commands.options.shared import Coins, End, Seed, Start, length_option, opened_store
+from liqtruth.commands.options.shared import Coins, End, Seed, Start, existing_store, length_option
 
 
 def transfer(
@@ -61,7 +61,7 @@ def transfer(
     from liqtruth.compare.transfer.shown import tell_transfer, write_page
 
     asked = Asked(venue, coins, model, name, start, end, coverage, without_hyperliquid, horizon, seed)
-    with opened_store() as store:
+    with existing_store() as store:
         with progress("transfer", 1.0) as advance:
             done = carried_over(store, asked, on_progress=advance)
         path = save(store.settings.data_dir, done)

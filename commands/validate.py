@@ -12,7 +12,7 @@ from liqtruth.commands.line.targets import Outputs, PageOut
 from liqtruth.commands.line.terminal import print_view, say
 from liqtruth.commands.line.values import parse_coin
 from liqtruth.commands.options.samples import SampleOptions, Samples
-from liqtruth.commands.options.shared import Coins, Seed, opened_store, time_option
+from liqtruth.commands.options.shared import Coins, Seed, existing_store, settings, time_option
 
 if TYPE_CHECKING:
     from liqtruth.compare.calibration.lake_samples import Gathered
@@ -93,12 +93,11 @@ def validate_show(
         raise BadInput(
             f"{coins[0]} must come with --final: a saved result has the coins that it was judged on"
         )
-    with opened_store() as store:
-        data_dir = store.settings.data_dir
-        validation_path(data_dir, name)
-        if not final:
-            return _tell(load(data_dir, name), out)
-        opened = last_opened(data_dir, coins or [])
+    data_dir = settings().data_dir
+    validation_path(data_dir, name)
+    if not final:
+        return _tell(load(data_dir, name), out)
+    opened = last_opened(data_dir, coins or [])
     say(f"final window of {opened.coins_and_days}, opened at {opened.opened_at:%Y-%m-%dT%H:%MZ}", err=True)
     return _tell(opened.findings, out)
 
@@ -115,7 +114,7 @@ def judge(
     """Fit and judge, save what was found, and show it."""
     from liqtruth.compare.validation.validation import save, validation_path
 
-    with opened_store() as store:
+    with existing_store() as store:
         data_dir = store.settings.data_dir
         validation_path(data_dir, name)
         plan = _planned(samples.gathered(store, coins), **vars(splits))

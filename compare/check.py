@@ -4,7 +4,7 @@ What cannot be made of it is left out of the comparison and named.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -12,10 +12,13 @@ from typing import Final
 from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.comparison.session import (
     Files,
+    Lacking,
     ages_now,
     around_maps,
     baseline_maps,
+    left_out,
     make_map,
+    reached_before,
     venues_of,
 )
 from liqtruth.compare.imported.named_files import names_file
@@ -91,9 +94,18 @@ class Checked:
     coin: str
     comparison: Comparison
     lacking: tuple[str, ...]
-    """Specs of the maps that could not be made; why is among the remarks."""
+    """Labels or specs of the maps that could not be made; why is among the remarks."""
     unmade: tuple[str, ...] = ()
     """Those among them that a stop left unmade."""
+    files: tuple[str, ...] = ()
+    """The map files that may be of this coin."""
+
+
+def left_out_of_all(checked: Sequence[Checked]) -> list[str]:
+    """Why maps that were asked for by name were not compared, each once; a file that was with any coin is none."""
+    found = {asked: why for one in checked for asked, why in one.comparison.left_out.items()}
+    compared = {file for one in checked for file in one.files if file not in one.comparison.left_out}
+    return [why for asked, why in found.items() if asked not in compared]
 
 
 def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = None) -> Checked:
@@ -105,7 +117,8 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
     asked = stop or Stop()
     view = store.view()
     truth, crowd = whole_and_layer(view, coin, "crowd", plan.at)
-    maps, lacking = _maps(view, plan, coin, truth, asked)
+    files = plan.files_of(coin)
+    maps, lacking = _maps(view, plan, files, truth, asked)
     if not maps:
         raise MissingData(f"nothing to check of {coin}: {_why(lacking) or 'give --map or --venue'}")
     venues = venues_of(maps) if plan.models else plan.venues
@@ -114,7 +127,7 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
         if asked.is_set
         else baseline_maps(view, coin, truth.as_of, plan.window, venues, (truth, *maps))
     )
-    notes = [*(note("not_compared", missing=[one]) for one in lacking), *without]
+    notes = [*(one.note for one in lacking), *without]
     absent = _absent(plan.models or [f"{venue}:" for venue in plan.venues], maps)
     found = compared(
         truth,
@@ -128,9 +141,11 @@ def check_coin(store: Store, plan: CheckPlan, coin: str, stop: Stop | None = Non
         baselines=baselines,
         around=around_maps(view, coin, (truth, *maps), of_windows=maps if plan.windows else ()),
         within_pct=plan.within_pct,
+        reached=reached_before(view, truth, maps),
     )
-    unmade = tuple(spec for spec, why in lacking if why == STOPPED)
-    return Checked(coin, found, tuple(spec for spec, _ in lacking), unmade)
+    found = replace(found, left_out=left_out(lacking))
+    unmade = tuple(one.label for one in lacking if one.why == STOPPED)
+    return Checked(coin, found, tuple(one.label for one in lacking), unmade, tuple(files.paths))
 
 
 def _absent(specs: Iterable[str], maps: Sequence[Heatmap]) -> tuple[str, ...]:
@@ -141,27 +156,29 @@ def _absent(specs: Iterable[str], maps: Sequence[Heatmap]) -> tuple[str, ...]:
     return tuple(name for name in asked if name not in there)
 
 
-def _why(lacking: Sequence[tuple[str, str]]) -> str:
+def _why(lacking: Sequence[Lacking]) -> str:
     """The first reason, whole, and how many other maps could not be made; empty where none was asked for."""
     others = f"; nor could {counted(len(lacking) - 1, 'other map')} be made" if len(lacking) > 1 else ""
-    return "".join(f"{spec} ({reason}){others}" for spec, reason in lacking[:1])
+    return "".join(f"{one.label} ({one.why}){others}" for one in lacking[:1])
 
 
 def _maps(
-    store: Store, plan: CheckPlan, coin: str, truth: Heatmap, stop: Stop
-) -> tuple[list[Heatmap], list[tuple[str, str]]]:
+    store: Store, plan: CheckPlan, files: Files, truth: Heatmap, stop: Stop
+) -> tuple[list[Heatmap], list[Lacking]]:
     """The given maps first; a model that cannot be made is named, with the reason."""
-    maps, lacking = plan.files_of(coin).beside(truth)
+    coin = truth.coin
+    maps, lacking = files.beside(truth)
     for spec in plan.models or _models(store, plan.venues):
         if stop.is_set and maps:
-            lacking.append((spec, STOPPED))
+            lacking.append(Lacking(spec, STOPPED))
             continue
         try:
             maps.append(make_map(store, coin, spec, truth.as_of, plan.window))
         except LiqtruthError as error:
             if error.exit_code == 2:
                 raise
-            lacking.append((spec, str(error)))
+            asked = f"{spec} of {coin}" if plan.models else None
+            lacking.append(Lacking(spec, str(error), asked))
     return maps, lacking
 
 

@@ -20,6 +20,7 @@ from liqtruth.compare.statistics.scores import (
     Gap,
     comparison,
     gap_sentence,
+    share_text,
 )
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
 from liqtruth.heatmap.heatmap import Training
@@ -179,7 +180,7 @@ def concluded(
     free = [model for model in models if model.barred is None]
     scored = [model for model in free if model.skill is not None]
     if not scored:
-        why = next((f"{model.label}: {model.undefined}" for model in free if model.undefined), None)
+        why = next((model.undefined for model in free if model.undefined), None)
         code: Code = "none_scored" if free else "none_ranked"
         return Conclusion(code, layer, effective=effective, undefined=why, barred=silenced)
     best = max(scored, key=lambda model: round(model.skill or 0.0, 2))  # of equals, the first that was given
@@ -258,10 +259,12 @@ def in_words(found: Conclusion) -> str:
 def sentences(found: Conclusion) -> list[str]:
     """The headline, then how baselines stand to it and where the gap is widest."""
     read = [one for one in found.readings if found.code != "readings" or one.label != found.label]
-    parts = [CONCLUSIONS[found.code](found), *map(_reading, read), *_baselines(found)]
-    if found.gap is not None and found.label is not None:
-        parts.append(gap_sentence((found.gap,), found.label, against(found.layer)))
-    return [part for part in parts if part]
+    gap = "" if found.gap is None or found.code in COMPARING else _gap(found)
+    return [
+        part
+        for part in (CONCLUSIONS[found.code](found), *map(_reading, read), *_baselines(found), gap)
+        if part
+    ]
 
 
 def standing_text(
@@ -341,18 +344,32 @@ def _capital(text: str) -> str:
 def _nearest(found: Conclusion) -> str:
     beside = any(one.stands == "nearer" for one in found.baselines)
     among = ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
-    return (
-        f"{_where(found)}{found.label}{among} is off by {found.off_pct:.1f} % of price on "
-        f"average{_at_best(found)}, a map that knows only the mark by {found.null_pct:.1f} %: better."
-    )
+    return f"{_off(found, among)}: better."
 
 
 def _by_chance(found: Conclusion) -> str:
     return (
-        f"{_where(found)}{found.label} is off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map "
-        f"that knows only the mark by {found.null_pct:.1f} %: no nearer than by chance, since with its levels "
-        f"anywhere on their sides it does as well in {100 * (found.chance or 0.0):.0f} % of draws."
+        f"{_off(found)}: no nearer than by chance, since with its levels anywhere on their sides it does as well in "
+        f"{100 * (found.chance or 0.0):.1f} % of draws, and {100 * BY_CHANCE:.0f} % is the most that is called better."
     )
+
+
+def _off(found: Conclusion, among: str = "") -> str:
+    """How far the nearest map is off and one that knows only the mark, after where its shares differ most."""
+    off = (
+        f"off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map that knows only the mark by "
+        f"{found.null_pct:.1f} %"
+    )
+    gap = "" if found.gap is None else share_text((found.gap,), f"{found.label}{among}", against(found.layer))
+    where = _where(found)
+    return (
+        f"{gap}; {where[0].lower()}{where[1:]}it is {off}" if gap else f"{where}{found.label}{among} is {off}"
+    )
+
+
+def _gap(found: Conclusion) -> str:
+    assert found.gap is not None
+    return gap_sentence((found.gap,), found.label or "", against(found.layer))
 
 
 def _cannot_be_told(found: Conclusion) -> str:
@@ -364,19 +381,17 @@ def _cannot_be_told(found: Conclusion) -> str:
 
 
 def _none_beats(found: Conclusion) -> str:
-    failed = "no model beats" if found.ranked > 1 else "the model does not beat"
-    who = f"the best, {found.label}," if found.ranked > 1 else found.label
-    return (
-        f"{_where(found)}{failed} a map that knows only the mark: {who} is off by {found.off_pct:.1f} % of price on "
-        f"average{_at_best(found)}, that map by {found.null_pct:.1f} %: {comparison(found.skill or 0.0)}."
-    )
+    others = ", and no other map is nearer" if found.ranked > 1 else ""
+    return f"{_off(found)}: {comparison(found.skill or 0.0)}{others}."
 
 
 def _too_few(found: Conclusion) -> str:
     counts = zip(found.effective, ("longs", "shorts"), strict=False)
     counted = " and ".join(f"{count:.0f} {side}" for count, side in counts)
-    whose = "the truth's shape rests" if found.of_layer == RAW else "even its crowd rests"
-    return f"Too few positions to judge: {whose} on an effective {counted}, {ENOUGH:.0f} a side are needed."
+    whose = (
+        "the truth" if found.of_layer == RAW else "even the truth's crowd, its largest positions cut down,"
+    )
+    return f"Too few positions to judge: {whose} weighs like {counted} of equal size, {ENOUGH:.0f} a side are needed."
 
 
 def _where(found: Conclusion) -> str:
@@ -404,17 +419,19 @@ CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
     "cannot_be_told": _cannot_be_told,
     "none_beats_mark": _none_beats,
     "too_few_positions": _too_few,
-    "none_scored": lambda found: f"No model could be scored: {found.undefined or 'its score is undefined'}.",
+    "none_scored": lambda found: f"No map could be scored: {found.undefined or 'its score is undefined'}.",
     "none_ranked": lambda found: (
-        f"No model may be ranked here: {', '.join(found.barred)} is no test of its own fit."
+        f"No map may be ranked here: the fit of {', '.join(found.barred)} does not allow it, as the remarks state."
     ),
     "readings": lambda found: _reading(next(one for one in found.readings if one.label == found.label)),
 }
 READ: Final[dict[Alike, str]] = {
-    "agrees": "both agree",
-    "differs": "they do not agree",
+    "agrees": "the two readings agree",
+    "differs": "the two readings do not agree",
     "cannot_be_told": "cannot be told",
 }
+COMPARING: Final = frozenset({"nearest", "by_chance", "none_beats_mark"})
+"""Codes of the conclusions that begin with where shares differ most."""
 RIVALS: Final = {
     MOVING_AVERAGE: "a map that only follows the mean price of three days",
     CLIMATOLOGY: "the mean of earlier exact maps",

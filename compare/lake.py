@@ -24,7 +24,6 @@ from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.maps.views import exact_history
 from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.readings import positions_as_of
-from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.files.coin_names import folded
 from liqtruth.storage.store import Settings, Store
 
@@ -395,13 +394,17 @@ class Lake:
         return f"Lake({str(self._store.lake.place.beside.root)!r})"
 
 
-def open(path: str | Path | None = None) -> Lake:
+def open(path: str | Path | None = None, *, database_url: str | None = None) -> Lake:
     """Open what is stored under a data directory.
 
     Parameters
     ----------
     path : str or Path, optional
-        The directory; default: as the command line, `LIQTRUTH_DATA_DIR` or the user's data directory.
+        The directory, or `s3://bucket/prefix`; default: as the command line, `LIQTRUTH_DATA_DIR` or the user's data
+        directory.
+    database_url : str, optional
+        The tables' database, `postgresql://user@host/name`; default: `LIQTRUTH_DATABASE_URL`, or a file in the
+        directory.
 
     Returns
     -------
@@ -410,7 +413,7 @@ def open(path: str | Path | None = None) -> Lake:
     Raises
     ------
     LiqtruthError
-        Where there is no such directory, or it cannot be read.
+        Where nothing is stored there, or it cannot be read.
 
     Examples
     --------
@@ -419,12 +422,9 @@ def open(path: str | Path | None = None) -> Lake:
     >>> truth.source
     'exact'
     """
-    settings = Settings() if path is None else Settings(data_dir=path)
-    if settings.lake_url is None and not settings.data_dir.is_dir():
-        raise NothingStored(
-            f"no data directory {settings.data_dir}: `liqtruth index` stores positions, `liqtruth demo` synthetic ones"
-        )
-    return Lake(Store.open(settings))
+    given = {"data_dir": path, "database_url": database_url}
+    settings = Settings(**{name: value for name, value in given.items() if value is not None})
+    return Lake(Store.existing(settings))
 
 
 def _coin(name: str) -> str:

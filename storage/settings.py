@@ -40,7 +40,8 @@ class Settings:
     """All state lives under `data_dir`: `liqtruth.db` (unless `database_url` names another) and `lake/`.
 
     A lake that machines share lies at `lake_url`, `s3://bucket/prefix`, and its database at `database_url`; given as
-    `data_dir` it leaves what is of this machine alone (budgets, locks, models) a folder in the user's data directory.
+    `data_dir` it leaves what is of this machine alone (budgets, locks, models) a folder in the user's data directory:
+    of whichever machine the settings were sent to.
 
     Raises `BadInput` naming the variable whose value cannot be used.
     """
@@ -72,6 +73,13 @@ class Settings:
             known = usual() if value is None else read(f"{PREFIX}{name.upper()}", value)
             object.__setattr__(self, name, known)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Sent to another machine, with all values of this one but its own folder."""
+        given = {name: getattr(self, name) for name in READ}
+        if self.lake_url is not None and self.data_dir == _own_folder(Bucket.of(self.lake_url)):
+            given["data_dir"] = self.lake_url
+        return partial(Settings, **given), ()
+
     @property
     def resolved_database_url(self) -> str | Path:
         """The database to open, a file or a URL; that may hold a password, so it is never printed.
@@ -83,7 +91,7 @@ class Settings:
         if self.lake_url is not None:
             raise BadInput(
                 f"a lake at {self.place.root} needs the database that lists its files: "
-                "set LIQTRUTH_DATABASE_URL=postgresql://user@host/name"
+                "give --database-url postgresql://user@host/name, or set LIQTRUTH_DATABASE_URL=postgresql://…"
             )
         return self.data_dir / "liqtruth.db"
 

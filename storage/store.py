@@ -5,10 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from liqtruth.heatmap.errors import LiqtruthError
-from liqtruth.storage.database.address import address_of
+from liqtruth.storage.database.address import IN_MEMORY, Address, address_of
 from liqtruth.storage.database.connection import Database
-from liqtruth.storage.lake.identity import check_identity, refuse_missing
+from liqtruth.storage.errors import NothingStored
+from liqtruth.storage.lake.identity import check_identity, is_missing, refuse_missing
 from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lake.read_once import ReadOnce
 from liqtruth.storage.settings import HYPERLIQUID_URL, PREFIX, Settings
 
@@ -19,7 +21,7 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class Store:
-    """What every command opens; close it, or use `opened`."""
+    """What every command opens, as `open` where it brings something, else as `existing` or `any`; close it."""
 
     settings: Settings
     database: Database
@@ -41,7 +43,7 @@ class Store:
                 "choose another with --data-dir or LIQTRUTH_DATA_DIR"
             ) from error
         is_named = settings.database_url is not None
-        address, place = address_of(settings.resolved_database_url), settings.place
+        address, place = _where(settings)
         refuse_missing(address.file, place, is_named)
         database = Database(address)
         try:
@@ -49,6 +51,24 @@ class Store:
         except BaseException:
             database.close()
             raise
+        return cls(settings, database, Lake(place, database))
+
+    @classmethod
+    def existing(cls, settings: Settings) -> "Store":
+        """The store of whoever only reads, which is never made.
+
+        Raises `NothingStored` where there is none, else as `open`.
+        """
+        refuse_nothing(settings)
+        return cls.open(settings)
+
+    @classmethod
+    def any(cls, settings: Settings) -> "Store":
+        """The same for what may do without: where there is no store an empty one, of which nothing is left behind."""
+        address, place = _where(settings)
+        if not is_missing(address, place):
+            return cls.open(settings)
+        database = Database(IN_MEMORY)
         return cls(settings, database, Lake(place, database))
 
     def view(self) -> "MarketView":
@@ -96,3 +116,17 @@ class MarketView(Store):
         if key not in self.found:
             self.found[key] = read(self, *asked, **named)
         return self.found[key]  # type: ignore[no-any-return]
+
+
+def refuse_nothing(settings: Settings) -> None:
+    """Raises `NothingStored` where nothing was ever stored."""
+    if is_missing(*_where(settings)):
+        raise NothingStored(
+            f"nothing is stored in {settings.place.beside.root}: `liqtruth check` or `index` stores positions, "
+            "`liqtruth feed` series, `liqtruth demo` synthetic ones; --data-dir or LIQTRUTH_DATA_DIR names another "
+            "place"
+        )
+
+
+def _where(settings: Settings) -> tuple[Address, Place]:
+    return address_of(settings.resolved_database_url), settings.place

@@ -19,6 +19,15 @@ class Reads:
     opened: list[Path] = field(default_factory=list)
     sessions: int = 0
 
+    def start(self) -> None:
+        """Count from here on."""
+        self.opened.clear()
+        self.sessions = 0
+
+    @property
+    def files(self) -> int:
+        return len(set(self.opened))
+
     @property
     def repeated(self) -> set[Path]:
         """Files that were opened more than once."""
@@ -27,15 +36,13 @@ class Reads:
 
 @contextmanager
 def counted_reads() -> Iterator[Reads]:
-    """Count what is read within the block, be it asked or read by a writer.
-
-    `read_parquet` looks at the metadata of each file that it opens, once."""
-    reads, look = Reads(), pl.read_parquet_metadata
+    """Count what is read within the block, be it asked or read by a writer."""
+    reads, scan = Reads(), pl.scan_parquet
     asking, session = Database.asking, Database.session
 
-    def looked(path: Path, *args: Any, **options: Any) -> Any:
-        reads.opened.append(Path(path))
-        return look(path, *args, **options)
+    def scanned(source: Any, **options: Any) -> Any:
+        reads.opened += map(Path, source if isinstance(source, list) else [source])
+        return scan(source, **options)
 
     def asked(database: Database) -> Any:
         reads.sessions += 1
@@ -46,7 +53,7 @@ def counted_reads() -> Iterator[Reads]:
         return session(database)
 
     with (
-        patch.object(pl, "read_parquet_metadata", looked),
+        patch.object(pl, "scan_parquet", scanned),
         patch.object(Database, "asking", asked),
         patch.object(Database, "session", begun),
     ):

@@ -16,6 +16,7 @@ from rich.table import Table
 from liqtruth.commands.line.terminal import DEGRADING, columns_for_bars, degrade_streams, plain, print_view
 from liqtruth.heatmap.errors import LiqtruthError, one_line
 from liqtruth.heatmap.writing import harmless
+from liqtruth.storage.store import Settings, Store
 from tests.conftest import ROOT, Run, called
 
 
@@ -129,7 +130,7 @@ def shell(line: str, **environment: str) -> "subprocess.CompletedProcess[str]":
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data directory whose database is there, so that a process need not make it."""
     place = tmp_path_factory.mktemp("made")
-    assert called(["--data-dir", str(place), "index", "status"]).returncode == 0
+    Store.open(Settings(data_dir=place)).close()
     return place
 
 
@@ -155,7 +156,7 @@ def test_a_warning_of_a_library_is_shown_only_where_python_is_asked_to(
 ) -> None:
     program = tmp_path / "warns.py"
     program.write_text(
-        "import sys, warnings\nfrom liqtruth import cli\nfrom liqtruth.commands import options as cli_options\n"
+        "import sys, warnings\nfrom liqtruth import cli\nfrom liqtruth.commands.options import shared as cli_options\n"
         "def warn():\n    warnings.warn('seen', RuntimeWarning)\n    raise OSError('end')\n"
         "cli.app.command('warn')(warn)\n"
         "sys.argv[1:] = ['warn']\ncli.main()\n"

@@ -35,17 +35,33 @@ SHOWN_BY = {
 }
 """The one exception to the rule on rooms: a notebook asks an object itself how it is shown (`plot`, `_repr_html_`), so
 these types name what draws them, inside those methods alone."""
+SOURCES = {*MODULES.values()}
 ROOMS = {name.rsplit(".", 1)[0] for name in MODULES}
+OUTSIDE = [path for folder in ("benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py")]
+"""Python that uses the packages and is in none of them."""
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a module's syntax: what most rules look at is read once."""
+    return tuple(ast.walk(ast.parse(path.read_text())))
+
+
+@cache
+def import_nodes(path: Path) -> tuple[ast.Import | ast.ImportFrom, ...]:
+    """What a file imports anywhere, inside functions as well."""
+    found = nodes(path) if path in SOURCES else ast.walk(ast.parse(path.read_text()))
+    return tuple(node for node in found if isinstance(node, ast.Import | ast.ImportFrom))
 
 
 @cache
 def imports(path: Path) -> set[str]:
     """What of ours a module imports, by dotted name below `liqtruth`, inside functions as well."""
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in import_nodes(path):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
+        elif node.module:
             assert node.level == 0, f"{path}: a relative import"
             found |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
     return {name.removeprefix("liqtruth.") for name in found if name.startswith("liqtruth.")}
@@ -104,8 +120,8 @@ def test_every_package_of_the_project_is_under_the_import_rule() -> None:
 
 
 def test_nothing_of_ours_is_imported_without_the_name_of_the_project() -> None:
-    for path in [*MODULES.values(), *(ROOT / "tests").rglob("*.py"), *(ROOT / "benchmarks").rglob("*.py")]:
-        for node in ast.walk(ast.parse(path.read_text())):
+    for path in [*MODULES.values(), *OUTSIDE]:
+        for node in import_nodes(path):
             names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
             names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
             assert not {name.split(".")[0] for name in names} & {*ALLOWED, "cli"}, path
@@ -113,11 +129,10 @@ def test_nothing_of_ours_is_imported_without_the_name_of_the_project() -> None:
 
 def test_what_benchmarks_and_tests_import_of_ours_is_there() -> None:
     """Nobody runs a benchmark of an hour to find that a name in it is gone."""
-    outside = [path for folder in ("benchmarks", "docs", "tests") for path in (ROOT / folder).rglob("*.py")]
     gone = [
         f"{path.relative_to(ROOT)}: {module}.{alias.name}"
-        for path in outside
-        for node in ast.walk(ast.parse(path.read_text()))
+        for path in OUTSIDE
+        for node in import_nodes(path)
         if isinstance(node, ast.ImportFrom) and node.module
         for module in [node.module.removeprefix("liqtruth.")]
         for alias in node.names
@@ -130,7 +145,7 @@ def test_what_benchmarks_and_tests_import_of_ours_is_there() -> None:
 def names_in(module: Path) -> set[str]:
     """What a module defines or imports."""
     found: set[str] = set()
-    for node in ast.walk(ast.parse(module.read_text())):
+    for node in nodes(module):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 found.add(name)
@@ -165,7 +180,8 @@ def test_the_command_line_loads_no_heavy_library_to_print_its_help() -> None:
     loaded = loaded_by("import liqtruth.cli; liqtruth.cli.app(['--help'], standalone_mode=False)")
     assert not loaded & {*HEAVY, "rich"}
     assert {name for name in loaded if name.startswith("liqtruth.")} == {
-        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.line.grammar", "liqtruth.commands.line.plain_values",
+        "liqtruth.cli", "liqtruth.commands", "liqtruth.commands.line", "liqtruth.commands.line.grammar",
+        "liqtruth.commands.line.plain_values",
         "liqtruth.commands.line.refusals", "liqtruth.commands.line.terminal",
     }  # fmt: skip
 
@@ -186,7 +202,7 @@ def test_importing_the_project_loads_nothing_heavy_and_little_of_its_own() -> No
 def test_a_side_is_asked_for_by_type_not_looked_up_by_name() -> None:
     """`of(side)` of `heatmap.levels` knows what it gives; `x.of(side)` does not."""
     for path in MODULES.values():
-        for node in ast.walk(ast.parse(path.read_text())):
+        for node in nodes(path):
             if isinstance(node, ast.Call) and ast.unparse(node.func) == "getattr":
                 assert ast.unparse(node.args[1]) not in ("side", "'long'", "'short'"), path
 
@@ -247,7 +263,7 @@ def test_the_rule_on_words_of_notes_finds_what_it_is_there_for(code: str, reads:
 def test_no_code_reads_the_words_of_a_note() -> None:
     """A note is asked for its `code` (`heatmap.notes`); rewording one changes nothing but the words."""
     for path in MODULES.values():
-        found = [said for node in ast.walk(ast.parse(path.read_text())) for said in read_words(node)]
+        found = [said for node in nodes(path) for said in read_words(node)]
         assert not found, f"{path}: {found}"
 
 
@@ -278,9 +294,9 @@ def test_green_and_red_mean_longs_and_shorts_alone_in_the_terminal() -> None:
     named = {
         module
         for module, path in MODULES.items()
-        for node in ast.walk(ast.parse(path.read_text()))
+        for node in nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str)
         if (words := set(node.value.split())) <= STYLE_WORDS
         and any("green" in w or "red" in w for w in words)
     }
-    assert named == {"heatmap.text"}
+    assert named == {"heatmap.words.text"}

@@ -160,7 +160,7 @@ def test_moments_are_text_or_datetime_and_lie_in_the_past(lake: lt.Lake) -> None
 
 
 def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
-    with pytest.raises(NothingStored, match="no data directory"):
+    with pytest.raises(NothingStored, match="nothing is stored in"):
         lt.open(tmp_path / "typo")
     assert not (tmp_path / "typo").exists()
 

@@ -40,7 +40,8 @@ def index_import(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="PATH...", help="Answers of accounts (one or many, folders too) or position tables."
+            metavar="PATH...",
+            help="Answers of accounts (one or many) or position tables, and folders of either.",
         ),
     ],
     meta: Annotated[

@@ -10,7 +10,7 @@ from liqtruth.commands.line.targets import JsonOut, TableOut
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import dexes_of, parse_address, parse_coin
 from liqtruth.commands.options.reading import BaseUrl, ExchangeOptions, Retention
-from liqtruth.commands.options.shared import At, Dexes, opened_store, settings
+from liqtruth.commands.options.shared import At, Dexes, existing_store, settings
 
 
 @index_app.command("status")
@@ -18,7 +18,7 @@ def index_status(out: JsonOut) -> None:
     """Show accounts, positions, coverage per coin and side, ages, budget use, faults."""
     from liqtruth.indexer.audit.status import status_of
 
-    with opened_store() as store:
+    with existing_store() as store:
         show(status_of(store), out)
 
 
@@ -37,16 +37,16 @@ def index_coverage(
     """Show how much of open interest is known, per coin and side: read, solved or only sized, and who brought it."""
     from liqtruth.indexer.audit.coverage import coverage_report
 
-    with opened_store() as store:
+    with existing_store() as store:
         show(coverage_report(store, coin), out)
 
 
 @index_app.command("reconcile")
 def index_reconcile(out: JsonOut, at: At = None) -> None:
     """Solve every position again and list those whose price is not the exchange's, with the reason."""
-    from liqtruth.indexer.audit.mismatch import mismatch_report
+    from liqtruth.indexer.audit.mismatch_report import mismatch_report
 
-    with opened_store() as store:
+    with existing_store() as store:
         show(mismatch_report(store, at), out)
 
 
@@ -85,7 +85,7 @@ def index_positions(
     from liqtruth.indexer.margin.checks import positions_table
     from liqtruth.indexer.positions.readings import positions_as_of
 
-    with opened_store() as store:
+    with existing_store() as store:
         frame = positions_as_of(store, at, coin)
     if frame.is_empty() and not out.targets:
         return say("no position is stored of what was asked for; `liqtruth index forget` lists what is")
@@ -105,8 +105,9 @@ def index_compact(
     """
     from liqtruth.storage.upkeep.compaction import compact
 
-    with opened_store() as store, progress("compacting", 1.0) as advance:
-        done = compact(store.lake, retention.keep, dry=dry, on_progress=advance)
+    keep = retention.keep
+    with existing_store() as store, progress("compacting", 1.0) as advance:
+        done = compact(store.lake, keep, dry=dry, on_progress=advance)
     show(done, out)
     done.raise_if_partly()
 
@@ -121,7 +122,7 @@ def index_tidy(
     They are files that nothing stored points to and that nobody wrote to for an hour. They lie in `set-aside` of the
     data directory for seven days, and are then removed by the next `index tidy`.
     """
-    with opened_store() as store:
+    with existing_store() as store:
         show(store.lake.tidy(dry=dry), out)
 
 
@@ -139,7 +140,7 @@ def index_forget(
     """Remove readings that were stored wrongly, with the marks of their moment; or list what is stored."""
     from liqtruth.storage.forget import forget, stored_readings
 
-    with opened_store() as store:
+    with existing_store() as store:
         listed = forget(store, readings, dry) if readings else stored_readings(store)
     lines = [line for one in listed for line in one.describe()] or ["no reading is stored"]
     tell_rows(listed, out, lambda: say_lines(lines))

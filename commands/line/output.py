@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib import import_module
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -194,9 +195,13 @@ def export_moved(moved: Any, out: Outputs) -> None:
         print_view(moved_view(moved))
 
 
+def _drawing(module: str) -> Any:
+    """Of `heatmap.drawing`, which only pictures and pages need."""
+    return import_module(f"liqtruth.heatmap.drawing.{module}")
+
+
 def export_series(series: Any, out: Outputs) -> None:
     """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
-    from liqtruth.heatmap.drawing import figure, series_figure
     from liqtruth.heatmap.writing import write_with_facts
     from liqtruth.storage.lake.parquet import write_parquet
 
@@ -207,8 +212,10 @@ def export_series(series: Any, out: Outputs) -> None:
         {
             "csv": lambda path: write_with_facts(path, harmless(frame).write_csv(), series.about()),
             "parquet": lambda path: write_parquet(frame, path),
-            "html": lambda path: series_figure.write_html(series, path),
-            "png": lambda path: figure.write_figure_png(series_figure.series_figure(series), path),
+            "html": lambda path: _drawing("series_figure").write_html(series, path),
+            "png": lambda path: _drawing("figure").write_figure_png(
+                _drawing("series_figure").series_figure(series), path
+            ),
         },
     )
     if not out.to_stdout:
@@ -241,7 +248,6 @@ def export_map(
     """
     from liqtruth.heatmap import files
     from liqtruth.heatmap.clusters.distribution import profile_of
-    from liqtruth.heatmap.drawing import figure
 
     profile = profile_of(drawn) if clusters else None
     deliver(
@@ -250,8 +256,8 @@ def export_map(
         {
             "csv": lambda path: files.write_csv(drawn, path),
             "parquet": lambda path: files.write_parquet(drawn, path),
-            "html": lambda path: figure.write_html(drawn, path, profile, facts),
-            "png": lambda path: figure.write_png(drawn, path),
+            "html": lambda path: _drawing("figure").write_html(drawn, path, profile, facts),
+            "png": lambda path: _drawing("figure").write_png(drawn, path),
         },
     )
     if not out.to_stdout:
@@ -265,19 +271,28 @@ def export_map(
 
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
-    from liqtruth.compare.comparison.report import curves_picture, write_report
     from liqtruth.compare.divergence.divergence import to_json
-    from liqtruth.heatmap.drawing.figure import write_figure_png
     from liqtruth.storage.lake.parquet import write_parquet
 
     divergence, maps = result.divergence, (result.truth_map, result.model_maps)
+
+    def write_page(path: Path) -> None:
+        from liqtruth.compare.comparison.report import write_report
+
+        write_report(divergence, *maps, path, result.crowd_map)
+
+    def write_picture(path: Path) -> None:
+        from liqtruth.compare.comparison.report import curves_picture
+
+        _drawing("figure").write_figure_png(curves_picture(divergence, *maps, result.crowd_map), path)
+
     deliver(
         out,
         {"json": lambda: to_json(divergence), "csv": lambda: harmless(divergence.frame()).write_csv()},
         {
             "parquet": lambda path: write_parquet(divergence.frame(), path),
-            "html": lambda path: write_report(divergence, *maps, path, result.crowd_map),
-            "png": lambda path: write_figure_png(curves_picture(divergence, *maps, result.crowd_map), path),
+            "html": write_page,
+            "png": write_picture,
         },
     )
     if not out.to_stdout:

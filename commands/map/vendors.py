@@ -12,9 +12,9 @@ from liqtruth.commands.line.output import deliver, export_map, export_series, js
 from liqtruth.commands.line.targets import MapOut, Outputs
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import parse_coin, parse_past, parse_url
-from liqtruth.commands.map.drawn import map_app
+from liqtruth.commands.map.app import map_app
 from liqtruth.commands.options.maps import Picture
-from liqtruth.commands.options.shared import Clusters, Coin, Columns, WidthBps, opened_store, settings
+from liqtruth.commands.options.shared import Clusters, Coin, Columns, WidthBps, any_store, settings
 
 if TYPE_CHECKING:
     from liqtruth.compare.imported.maps_in_file import MapsInFile
@@ -100,7 +100,7 @@ def export_made(drawn: "Heatmap", out: Outputs, clusters: bool) -> None:
         return export_map(drawn, out)
     from liqtruth.compare.modelled import map_facts
 
-    with opened_store() as store:
+    with any_store() as store:
         facts = map_facts(store, drawn)
     return export_map(drawn, out, clusters=True, facts=facts)
 

@@ -167,6 +167,7 @@ AddressFiles = Annotated[
     list[Path] | None,
     typer.Option(
         "--addresses",
+        metavar="FILE",
         help="Also the accounts of this file; may be repeated.",
         rich_help_panel="Reading",
     ),

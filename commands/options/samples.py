@@ -49,6 +49,18 @@ class SampleOptions(Options):
 
         return {"limits": Limits(least_coverage=self.least_coverage), "aggregates": self.aggregates}
 
+    def span_of_files(self) -> Any:
+        """The `Span` of moments in given files; raises `BadInput` for options that mean nothing there."""
+        from liqtruth.compare.calibration.lake_samples import STEP
+        from liqtruth.compare.truths.span import Span
+        from liqtruth.heatmap.errors import BadInput
+
+        if self.step != STEP or self.workers > 1 or self.cluster is not None:
+            raise BadInput(
+                "--truth takes each moment of its files, one after the other: leave out --step, --workers and --cluster"
+            )
+        return Span(self.start, self.end)
+
     def gathered(self, store: "Store", coins: list[str]) -> Any:
         """Every sample that the lake gives, under a progress bar."""
         from liqtruth.commands.line.output import progress

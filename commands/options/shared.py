@@ -1,6 +1,6 @@
 """Single options that several commands share, and the store that they open.
 
-Groups of options: `reading_options` (hosts), `map_options` (maps and their files), `sample_options` (fits)."""
+Groups of options: `reading` (hosts), `maps` (maps and their files), `samples` (fits)."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -137,6 +137,7 @@ class Globals:
     """Options that stand before the command."""
 
     data_dir: str | None = None
+    database_url: str | None = None
 
 
 GLOBALS = Globals()
@@ -145,11 +146,12 @@ GLOBALS = Globals()
 def settings() -> "Settings":
     from liqtruth.storage.store import Settings
 
-    return Settings() if GLOBALS.data_dir is None else Settings(data_dir=GLOBALS.data_dir)
+    return Settings(**{name: value for name, value in vars(GLOBALS).items() if value is not None})
 
 
 @contextmanager
 def opened_store() -> "Iterator[Store]":
+    """Of a command that brings something: made where it is missing."""
     from liqtruth.storage.store import Store
 
     with Store.open(settings()) as store:
@@ -158,3 +160,25 @@ def opened_store() -> "Iterator[Store]":
         finally:
             for file in store.lake.replaced:
                 say(f"note: {file} was damaged and is replaced by what was brought now", err=True)
+
+
+def existing_store() -> "Store":
+    """Of a command that works on what is stored; raises `NothingStored` where nothing is."""
+    from liqtruth.storage.store import Store
+
+    return Store.existing(settings())
+
+
+@contextmanager
+def any_store() -> "Iterator[Store]":
+    """Of a command that files may be enough for; raises `NothingStored` where they were not and nothing is."""
+    from liqtruth.heatmap.errors import MissingData
+    from liqtruth.storage.store import Store, refuse_nothing
+
+    known = settings()
+    with Store.any(known) as store:
+        try:
+            yield store
+        except MissingData:
+            refuse_nothing(known)
+            raise

@@ -23,6 +23,7 @@ from liqtruth.compare.calibration.selection import PooledFit
 from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
+    MAINTENANCE,
     MIXED,
     CoinShares,
     Coordinate,
@@ -44,7 +45,7 @@ IN_WORDS: Final[Mapping[Coordinate, str]] = {
     "of-maximum": "coins share leverage as a part of their highest, here as on a market of 40x",
     "of-volatility": "coins share leverage times volatility, here as on a market of 3 % a day",
     "mixed": "a part of leverage is the same on all coins, a part goes by their highest (here as on a market of 40x), "
-    "a part keeps its distance from the mark",
+    "a part by volatility (3 % a day), a part keeps its distance from the mark",
 }
 
 
@@ -118,9 +119,9 @@ class LeverageFit:
 
     @property
     def leverage_(self) -> FloatArray:
-        """Nodes at which openings were fitted; what follows the mark reaches on, as far as maintenance allows."""
+        """Nodes that were fitted; of a mixture those that the highest market reaches as they stand."""
         nodes, fitted = np.array(self.prior.leverage), self.pooled_.fitted_
-        within = nodes <= max(pair.highest_leverage for pair in self.pooled_.samples_)
+        within = nodes <= MAINTENANCE * max(pair.highest_leverage for pair in self.pooled_.samples_)
         return nodes[fitted.long.free & (within | (fitted.coordinate != MIXED))]
 
     def _spreads(self, on_progress: Callable[[float], None]) -> dict[str, Spread]:
@@ -155,6 +156,7 @@ class LeverageFit:
             coordinate=fitted.coordinate,
             coins={coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()},
             bounds=bounds_of(pairs, fitted),
+            reach=MAINTENANCE,
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:
@@ -241,8 +243,9 @@ class LeverageFit:
             pooled.ridge_,
             pooled.deviation_.table,
             self.size_table_,
-            pooled.fitted_.long.ridge,
+            pooled.fitted_.pull.ridge,
             pooled.pull_scores_,
+            pooled.fitted_.pull.only,
         )
 
     def _side_record(self, side: str) -> SideRecord:

@@ -62,7 +62,7 @@ class SideRecord(msgspec.Struct, frozen=True, rename={"implied_leverage": "stand
 class Choices(msgspec.Struct, frozen=True):
     """What the data chose: the coordinate by coins left out, a ridge of coins' own shares by unseen days (null: coins
     do not deviate), classes of size by coins left out, the pull to the prior by coins left out (`pulls` are empty with
-    too few coins)."""
+    too few coins), and with it whether `only` one coordinate of a mixture is taken."""
 
     coordinate: str
     coordinates: tuple[CoordinateScore, ...]
@@ -71,6 +71,7 @@ class Choices(msgspec.Struct, frozen=True):
     sizes: SizeTable
     pull: float = RIDGE
     pulls: tuple[PullScore, ...] = ()
+    only: str | None = None
 
 
 class FitRecord(

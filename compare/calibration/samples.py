@@ -28,7 +28,14 @@ from liqtruth.estimator.model.baselines import PLAIN, plain_map
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
 from liqtruth.estimator.model.cohort_model import CohortModel, step_s
 from liqtruth.estimator.model.leverage import MODELS, weights_named
-from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    AT_MARK_IN,
+    MAINTENANCE,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+)
 from liqtruth.estimator.model.node_shares import daily_volatility
 from liqtruth.estimator.model.response_matrix import Lots
 from liqtruth.estimator.series.series import MarketSeries
@@ -201,7 +208,7 @@ def sample_of(
         for side in SIDES
     )
     if mixed:
-        following = models[MIXED_OF[-1]].shares_.leverage
+        following = models[AT_MARK_IN].shares_.leverage
         long, short = (
             replace(one, at_mark=mark_columns(following, brackets, side))
             for one, side in zip((long, short), SIDES, strict=True)
@@ -283,10 +290,10 @@ def _side(
 
 
 def _columns(model: CohortModel, side: str, highest: float) -> FloatArray:
-    """Over all ages, (bins, classes x nodes); leverages that the venue does not allow place nothing."""
+    """Over all ages, (bins, classes x nodes); leverages nearer than maintenance allows place nothing."""
     dictionary, shares = model.response_matrix_, model.shares_
     placed = axis_columns(dictionary.of(side).placed.sum(axis=0), dictionary.grid, side)
-    allowed = np.tile(shares.leverage <= highest, len(shares.rates))
+    allowed = np.tile(shares.leverage <= MAINTENANCE * highest, len(shares.rates))
     return (placed.reshape(BINS, -1) * allowed).astype(np.float32)
 
 

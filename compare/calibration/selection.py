@@ -2,11 +2,12 @@
 counts, whether coins deviate.
 
 A coin left out is drawn with the shares that all others gave. The coordinate whose maps of the coins left out are
-nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least by
-more than a standard error: that is the mixture of coordinates, or leverage itself where nothing is mixed or a single
-coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins left out nearest.
-A coin's own deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has
-not seen, since a coin left out has none.
+nearest (Wasserstein-1 of the crowd's map) is what coins share, where it is nearer than the one that assumes least and
+the 95 % interval of the difference says so: that is the mixture of coordinates, or leverage itself where nothing is
+mixed or a single coin shows none of it. Before that, each coordinate is drawn to the prior as strongly as brings coins
+left out nearest, and the classes of a mixture stand in one coordinate alone where that is clearly nearer. A coin's own
+deviation, shrunk to the pooled shares by a ridge, is judged on days of that coin that the deviation has not seen, since
+a coin left out has none.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,13 +20,15 @@ import numpy as np
 from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.side_fit import (
     RIDGE,
+    Pull,
     SideFit,
     fit_side,
     separable,
 )
+from liqtruth.compare.statistics.intervals import student
 from liqtruth.compare.statistics.map_scores import wasserstein_pct
 from liqtruth.compare.workers import one_blas_thread
-from liqtruth.estimator.model.leverage_model import MIXED, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.levels import SIDES, TwoSided
 
@@ -33,7 +36,9 @@ FEWEST_MIXED: Final = 2
 """Coins that show what goes by the coin and what does not."""
 FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
-PULLS: Final = (RIDGE, 0.1, 0.3)
+CLEAR: Final = 0.95
+"""Level of the interval of a difference between coordinates that must lie above zero."""
+PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
 """Pulls towards the pooled shares that are tried for a coin's own, strongest first, in units of the equations."""
@@ -57,9 +62,13 @@ class Fitted(TwoSided[SideFit]):
         gone = (*self.excluded, *leaving)
         return self.of(side).without(*gone) if gone else self.of(side).shares
 
-    def pulled(self, ridge: float) -> "Fitted":
-        """Both sides drawn to the prior by so much."""
-        long, short = self.long.pulled(ridge), self.short.pulled(ridge)
+    @property
+    def pull(self) -> Pull:
+        return self.long.pull
+
+    def pulled(self, pull: Pull) -> "Fitted":
+        """Both sides drawn to the prior like this."""
+        long, short = self.long.pulled(pull), self.short.pulled(pull)
         return replace(self, long=long, short=short, left_out_pct=None)
 
 
@@ -75,10 +84,12 @@ class CoordinateScore(msgspec.Struct, frozen=True):
 
 
 class PullScore(msgspec.Struct, frozen=True):
-    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, drawn to the prior by `ridge`."""
+    """Mean Wasserstein-1 (percent of price) of the crowd's maps of coins left out, drawn to the prior by `ridge`, in
+    `only` one coordinate of a mixture (null: in all)."""
 
     ridge: float
     left_out_pct: float
+    only: str | None = None
 
 
 class DeviationScore(msgspec.Struct, frozen=True):
@@ -90,9 +101,11 @@ class DeviationScore(msgspec.Struct, frozen=True):
 
 
 def fit_samples(pairs: Sequence[Sample], prior: LeverageModel, coordinate: Coordinate) -> Fitted:
-    """Both sides on all pairs together."""
+    """Both sides on all pairs together; a mixture is drawn to the prior's leverages alone, evenly in all coordinates
+    and nothing at the mark, since how the prior divides them is no knowledge of these coins."""
     free = separable(pairs, prior, coordinate)
-    blocks, towards = [pair.block for pair in pairs], prior.in_coordinate(coordinate)
+    towards = prior.in_coordinate(MIXED_OF[0]).in_coordinate(coordinate)
+    blocks = [pair.block for pair in pairs]
     with one_blas_thread():
         long, short = (
             fit_side(
@@ -148,7 +161,7 @@ def choose_coordinate(
     pairs: Sequence[Sample], fits: Sequence[Fitted]
 ) -> tuple[Fitted, tuple[CoordinateScore, ...]]:
     """The fit that draws coins left out best, and the table; the fallback (`assumes_least`) where none is nearer by
-    more than its standard error, where there is a single coin, or none whose maps can be compared under every fit. Only
+    more than its 95 % interval, where there is a single coin, or none whose maps can be compared under every fit. Only
     coins that can be are in the table.
 
     Coins that the fits exclude take no part, neither as what is drawn nor as what is fitted; only the variances by
@@ -178,28 +191,50 @@ def choose_coordinate(
         )
         for name, values in away.items()
     )
-    error = _mean_error(away[fallback] - away[nearest])
+    gain = away[fallback] - away[nearest]
+    error = _mean_error(gain)
     clear = (
         error is not None
         and len(judged) >= FEWEST_CLEAR
-        and float((away[fallback] - away[nearest]).mean()) > error
+        and float(gain.mean()) > student(CLEAR, len(judged) - 1) * error
     )
     return chosen[nearest if clear else fallback], table
 
 
 def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[PullScore, ...]]:
     """The fit drawn to the prior by as much as brings coins left out nearest, and the table; as it is with fewer than
-    `FEWEST_CLEAR` coins to compare."""
+    `FEWEST_CLEAR` coins to compare. A mixture is tried in one coordinate alone as well, drawn as strongly, and taken
+    so where that is nearer by more than its standard error: of a few coins the nearest alone is often so by chance."""
     known = [pair for pair in pairs if pair.coin not in fitted.excluded]
     if len(coins_of(known)) < FEWEST_CLEAR:
         return fitted, ()
-    tried = {ridge: fitted.pulled(ridge) for ridge in PULLS}
-    found = {ridge: _left_out_pct(known, one) for ridge, one in tried.items()}
-    if min(map(len, found.values())) < FEWEST_CLEAR:
+    drawn = [_tried(known, fitted.pulled(replace(fitted.pull, ridge=ridge))) for ridge in PULLS]
+    best = min(drawn, key=_mean_pct)
+    names = MIXED_OF if fitted.coordinate == MIXED else ()
+    alone = [_tried(known, fitted.pulled(replace(best.pull, mean_of=((name,),)))) for name in names]
+    if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
-    table = tuple(PullScore(ridge, float(np.mean([*by_coin.values()]))) for ridge, by_coin in found.items())
-    best = min(table, key=lambda row: row.left_out_pct).ridge
-    return replace(tried[best], left_out_pct=found[best]), table
+    table = tuple(PullScore(one.pull.ridge, _mean_pct(one), one.pull.only) for one in (*drawn, *alone))
+    nearest = min(alone, key=_mean_pct, default=best)
+    return nearest if _nearer(nearest, best) else best, table
+
+
+def _tried(pairs: Sequence[Sample], fitted: Fitted) -> Fitted:
+    return replace(fitted, left_out_pct=_left_out_pct(pairs, fitted))
+
+
+def _nearer(one: Fitted, other: Fitted) -> bool:
+    """Whether maps of coins left out are nearer by more than the standard error of the difference."""
+    mine, others = one.left_out_pct or {}, other.left_out_pct or {}
+    gain = np.array([others[coin] - mine[coin] for coin in mine if coin in others])
+    error = _mean_error(gain)
+    return error is not None and float(gain.mean()) > error
+
+
+def _mean_pct(fitted: Fitted) -> float:
+    """Over coins left out; infinite where none can be compared."""
+    by_coin = fitted.left_out_pct
+    return float(np.mean([*by_coin.values()])) if by_coin else float("inf")
 
 
 def assumes_least(coordinates: Sequence[Coordinate], coins: int) -> Coordinate:
@@ -244,7 +279,7 @@ def choose_deviation(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitt
         return NO_DEVIATION
     seen = [pair for pair, chosen in zip(pairs, early, strict=True) if chosen]
     unseen = tuple(pair for pair, chosen in zip(pairs, late, strict=True) if chosen)
-    first = fit_samples(seen, prior, fitted.coordinate).pulled(fitted.long.ridge)
+    first = fit_samples(seen, prior, fitted.coordinate).pulled(fitted.pull)
     away = {
         ridge: float(np.nanmean(distances(unseen, _maps(unseen, first, ridge)))) for ridge in (None, *RIDGES)
     }

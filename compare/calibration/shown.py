@@ -219,6 +219,10 @@ def _cells(band: Band) -> tuple[str, str]:
     return f"{100 * band.share:.1f} %{star}", f"{100 * band.low:.1f} to {100 * band.high:.1f}"
 
 
+def _pull(ridge: float, only: str | None) -> str:
+    return f"{ridge:g}" if only is None else f"{ridge:g} with {only} alone"
+
+
 def _choices(record: FitRecord) -> Iterator[str]:
     """What the data chose, and by how much."""
     chosen = record.choices
@@ -226,8 +230,9 @@ def _choices(record: FitRecord) -> Iterator[str]:
         each = ", ".join(f"{row.coordinate} {row.left_out_pct:.2f} %" for row in chosen.coordinates)
         yield f"coordinate by coins left out, distance of the crowd's map: {each}; taken: {chosen.coordinate}"
     if chosen.pulls:
-        each = ", ".join(f"{row.ridge:g} {row.left_out_pct:.2f} %" for row in chosen.pulls)
-        yield f"pull to the prior by coins left out, distance of the crowd's map: {each}; taken: {chosen.pull:g}"
+        each = ", ".join(f"{_pull(row.ridge, row.only)} {row.left_out_pct:.2f} %" for row in chosen.pulls)
+        taken = _pull(chosen.pull, chosen.only)
+        yield f"pull to the prior by coins left out, distance of the crowd's map: {each}; taken: {taken}"
     if chosen.deviations:
         best = min(chosen.deviations, key=lambda row: row.own_pct)
         taken = "taken" if chosen.ridge is not None else "not taken"

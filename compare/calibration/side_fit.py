@@ -12,11 +12,17 @@ it keeps the prior's shares, smaller where the fitted ones leave less to one. No
 Everything after the last round (coins left out, bootstrap, a coin's own deviation) is sums of the normal equations of
 blocks, so it costs a solution each and never looks at columns again. With three coins or more the shares are the mean
 of fits that leave one out (`without`): coins disagree by more than days do, and no single one should decide.
+
+Likewise of a mixture of coordinates: how open interest divides between them shows in differences between coins alone,
+a few points in a plane of highest leverage and volatility. So its shares are the mean of mixtures that leave out one
+coordinate each (`Pull.mean_of`), all from the same equations: none stands for another that it resembles here. Where a
+single coordinate draws other coins nearer, it is taken alone.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
+from itertools import combinations
 from typing import Final
 
 import numpy as np
@@ -26,7 +32,14 @@ from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, s
 from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
 from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
-from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    MAINTENANCE,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+    parts_of,
+)
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
 BoolArray = NDArray[np.bool_]
@@ -40,19 +53,57 @@ FEWEST_AVERAGED: Final = 3
 VARIANCE_FLOOR: Final = 0.3
 LEAST_LEVERAGE: Final = 3.0
 """Below it a position's liquidation lies outside of what is fitted, unless the price has moved far."""
-MAINTENANCE: Final = 2.0
-"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
-liquidation as twice that leverage would be."""
 SEEN_LEAST: Final = 1e-6
 LEAST_VARIANCE: Final = 1e-12
+
+
+@dataclass(frozen=True)
+class Pull:
+    """How strongly shares are drawn to the prior, and with a mixture in which coordinates turnover classes stand: the
+    shares are the mean of mixtures of these, empty where all rows are solved for together. What follows the mark is in
+    each."""
+
+    ridge: float = RIDGE
+    mean_of: tuple[tuple[Coordinate, ...], ...] = ()
+
+    @property
+    def only(self) -> Coordinate | None:
+        """The one coordinate that classes stand in, null where they stand in several."""
+        named = {name for mixture in self.mean_of for name in mixture}
+        return named.pop() if len(named) == 1 else None
+
+    def mixtures(self, prior: FloatArray) -> Iterator[tuple[BoolArray, FloatArray]]:
+        """Of each mixture the rows (rows,) that may hold anything, and what they are drawn to: the prior (rows, nodes)
+        with its classes in equal parts, since how it divides them between coordinates is no knowledge of these coins.
+        """
+        if not self.mean_of:
+            yield np.ones(len(prior), np.bool_), prior
+            return
+        parts = parts_of(len(prior))
+        whole = np.sum([prior[part] for part in parts.values()], axis=0)
+        for mixture in self.mean_of:
+            kept, towards = np.ones(len(prior), np.bool_), prior.copy()
+            for name, part in parts.items():
+                kept[part] = name in mixture
+                towards[part] = whole / len(mixture) if name in mixture else 0.0
+            yield kept, towards
+
+    def towards(self, prior: FloatArray) -> FloatArray:
+        """Mean over mixtures of what they are drawn to."""
+        return np.asarray(np.mean([towards for _, towards in self.mixtures(prior)], axis=0))
+
+
+WEAKEST: Final = Pull()
+WITHOUT_ONE: Final = Pull(mean_of=tuple(combinations(MIXED_OF, len(MIXED_OF) - 1)))
+"""Of a mixture: every one that leaves out a coordinate."""
 
 
 @dataclass(frozen=True, eq=False)
 class SideFit:
     """`shares` (classes, nodes) sum to at most one; `free` (nodes,) were fitted, the others are the prior's, times
-    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; `ridge` is the
-    pull to the prior under which they are solved again. `found` are weights of the free columns by pull and coins left
-    out: what is asked again, by another fold or choice, is not solved again."""
+    `prior_scale`. `at_most_one` where the bound on the sum was needed. `blocks` are null without data; under `pull`
+    they are solved again. `found` are weights of the free columns by pull and coins left out: what is asked again, by
+    another fold or choice, is not solved again."""
 
     shares: FloatArray
     free: BoolArray
@@ -60,8 +111,13 @@ class SideFit:
     prior_scale: float
     at_most_one: bool
     blocks: Blocks | None
-    ridge: float = RIDGE
-    found: dict[tuple[float, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+    pull: Pull = WEAKEST
+    found: dict[tuple[Pull, frozenset[str]], FloatArray] = field(default_factory=dict, repr=False)
+
+    @property
+    def towards(self) -> FloatArray:
+        """What the shares are drawn to, of the shape of `prior`."""
+        return self.pull.towards(self.prior)
 
     def resolution(self) -> FloatArray:
         """How much of a change in each free column's share the data would bring into every other's, shape (free
@@ -71,11 +127,13 @@ class SideFit:
         if self.blocks is None:
             return np.zeros((columns, columns))
         pooled = self.blocks.summed()
-        matrix, penalty = (
-            pooled.matrix / pooled.pairs,
-            _penalty(pooled, self.prior[:, self.free].shape, self.ridge),
-        )
-        return np.asarray(np.linalg.solve(matrix + penalty, matrix))
+        penalty = _penalty(pooled, self.prior[:, self.free].shape, self.pull.ridge)
+        rows = np.any([kept for kept, _ in self.pull.mixtures(self.prior)], axis=0)
+        kept = np.flatnonzero(np.repeat(rows, int(self.free.sum())))
+        matrix = (pooled.matrix / pooled.pairs)[np.ix_(kept, kept)]
+        found = np.zeros((columns, columns))
+        found[np.ix_(kept, kept)] = np.linalg.solve(matrix + penalty[np.ix_(kept, kept)], matrix)
+        return found
 
     def refitted(self, times: IntArray) -> FloatArray:
         """Shares from each block as often as in `times`, under the variances of the last round."""
@@ -84,7 +142,7 @@ class SideFit:
     def each_refitted(self, times: IntArray) -> Iterator[FloatArray]:
         """As `refitted`, for each row of `times` (draws, blocks)."""
         if self.blocks is None:
-            yield from (self.prior for _ in times)
+            yield from (self.towards for _ in times)
             return
         guess = self._weight(frozenset())
         for normal in self.blocks.each_summed(times):
@@ -93,7 +151,7 @@ class SideFit:
     def without(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins; of three or more the mean of fits that leave one of them out."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         others = [coin for coin in self.blocks.by_coin if coin not in coins]
         apart = [(coin,) for coin in others] if len(others) >= FEWEST_AVERAGED else [()]
         return np.asarray(np.mean([self.leaving(*coins, *one) for one in apart], axis=0))
@@ -101,7 +159,7 @@ class SideFit:
     def leaving(self, *coins: str) -> FloatArray:
         """Shares from the blocks of all other coins, in one fit."""
         if self.blocks is None:
-            return self.prior
+            return self.towards
         gone = frozenset(coins).intersection(self.blocks.by_coin)
         return self._completed(self._weight(gone))
 
@@ -109,7 +167,7 @@ class SideFit:
         """Weights (classes, free nodes) without these coins, null where no other is left; guessed from those of one
         coin more."""
         assert self.blocks is not None
-        key = self.ridge, gone
+        key = self.pull, gone
         if key not in self.found:
             normal = self.blocks.without(gone)
             if normal is None:
@@ -119,14 +177,14 @@ class SideFit:
         return self.found[key]
 
     def _solved(self, normal: Normal, guess: FloatArray | None) -> FloatArray:
-        return solved(normal, self.prior[:, self.free], self.ridge, guess)[0]
+        return solved(normal, self.prior[:, self.free], self.pull, guess)[0]
 
     def _completed(self, weight: FloatArray | None) -> FloatArray:
-        return self.prior if weight is None else completed(weight, self.prior, self.free)[0]
+        return self.towards if weight is None else completed(weight, self.towards, self.free)[0]
 
-    def pulled(self, ridge: float = RIDGE) -> "SideFit":
-        """Drawn to the prior by so much, with the shares that are `without` no coin."""
-        anew = replace(self, ridge=ridge)
+    def pulled(self, pull: Pull | None = None) -> "SideFit":
+        """Drawn to the prior like this (default: as it is), with the shares that are `without` no coin."""
+        anew = self if pull is None else replace(self, pull=pull)
         return replace(anew, shares=anew.without())
 
     def deviating(self, coin: str, ridge: float) -> FloatArray:
@@ -134,31 +192,25 @@ class SideFit:
         own = None if self.blocks is None else self.blocks.by_coin.get(coin)
         if own is None:
             return self.shares
-        weight, _ = solved(own, self.shares[:, self.free], ridge)
-        return completed(weight, self.prior, self.free)[0]
+        pull = replace(self.pull, ridge=ridge) if self.pull.only else Pull(ridge)
+        weight, _ = solved(own, self.shares[:, self.free], pull)
+        return completed(weight, self.towards, self.free)[0]
 
 
 def separable(
     pairs: Sequence[Sample], model: LeverageModel, coordinate: Coordinate = "leverage"
 ) -> BoolArray:
-    """Nodes that data can separate: at least 3x and at most the highest leverage on the market of some pair, with mass
-    within reach. What follows the mark is bounded by maintenance alone: by `MAINTENANCE` times the highest."""
+    """Nodes that data can separate: at least 3x and no nearer than maintenance allows (`MAINTENANCE` times the highest
+    leverage) on the market of some pair, with mass within reach."""
     nodes = np.array(model.leverage)
     within, seen = np.zeros(nodes.size, np.bool_), np.zeros(nodes.size)
     for pair in pairs:
-        for name, times in reaching(coordinate):
+        for name in MIXED_OF if coordinate == MIXED else (coordinate,):
             own = nodes_on(model, name, pair.highest_leverage, pair.daily_volatility)
-            within |= (own >= LEAST_LEVERAGE) & (own <= times * pair.highest_leverage)
+            within |= (own >= LEAST_LEVERAGE) & (own <= MAINTENANCE * pair.highest_leverage)
         for side in (pair.long, pair.short):
             seen += side.response(coordinate).sum(axis=0).reshape(-1, nodes.size).max(axis=0)
     return np.asarray(within & (seen > SEEN_LEAST))
-
-
-def reaching(coordinate: Coordinate) -> tuple[tuple[Coordinate, float], ...]:
-    """Coordinates of the rows of a model, and up to how many times the highest leverage each places anything."""
-    if coordinate != MIXED:
-        return ((coordinate, 1.0),)
-    return (*((name, 1.0) for name in MIXED_OF), (MIXED_OF[-1], MAINTENANCE))
 
 
 def fit_side(
@@ -173,32 +225,41 @@ def fit_side(
 
     `targets` (bins,) per pair, not smoothed; by default the crowd's maps.
     """
+    pull = WITHOUT_ONE if coordinate == MIXED else WEAKEST
+    prior = pull.towards(prior)
     if not sides or not free.any():
-        return SideFit(prior, free & bool(sides), prior, 1.0, False, None)
+        return SideFit(prior, free & bool(sides), prior, 1.0, False, None, pull)
     wanted = [side.crowd for side in sides] if targets is None else targets
     data = _Data.of(sides, wanted, prior, free, coordinate)
     modelled, scale = np.full(data.targets.shape, float(data.targets.mean())), 1.0
     for _ in range(ROUNDS - 1):
         equations = formed(partial(data.normal, modelled, scale), np.arange(len(sides)))
-        weight, _ = solved(equations, prior[:, free])
+        weight, _ = solved(equations, prior[:, free], pull)
         shares, scale = completed(weight, prior, free)
         modelled = data.drawn(shares[:, free], scale)
     last = Blocks(tuple(blocks), partial(data.normal, modelled, scale))
-    weight, bound = solved(last.summed(), prior[:, free])
+    weight, bound = solved(last.summed(), prior[:, free], pull)
     shares, scale = completed(weight, prior, free)
-    return SideFit(shares, free, prior, scale, bound, last)
+    return SideFit(shares, free, prior, scale, bound, last, pull)
 
 
 def solved(
-    normal: Normal, prior: FloatArray, ridge: float = RIDGE, guess: FloatArray | None = None
+    normal: Normal, prior: FloatArray, pull: Pull = WEAKEST, guess: FloatArray | None = None
 ) -> tuple[FloatArray, bool]:
     """Weights (classes, free nodes) that are not negative and sum to at most one, and whether that bound was needed;
-    `guess` are those of a problem like it."""
-    matrix, towards = normal.matrix / normal.pairs, normal.right / normal.pairs
-    penalty = _penalty(normal, prior.shape, ridge)
-    start = prior if guess is None else guess
-    weight, bound = at_most_one(matrix + penalty, towards + penalty @ prior.ravel(), start.ravel())
-    return weight.reshape(prior.shape), bound
+    drawn to the `prior` by `pull`, the mean of its mixtures. `guess` are those of a problem like it."""
+    penalty = _penalty(normal, prior.shape, pull.ridge)
+    matrix = normal.matrix / normal.pairs + penalty
+    found, bounds = [], []
+    for rows, towards in pull.mixtures(prior):
+        kept = np.flatnonzero(np.repeat(rows, prior.shape[1]))
+        right = normal.right / normal.pairs + penalty @ towards.ravel()
+        start, weight = (towards if guess is None else guess).ravel(), np.zeros(prior.size)
+        own = matrix if rows.all() else matrix[np.ix_(kept, kept)]
+        weight[kept], bound = at_most_one(own, right[kept], start[kept])
+        found.append(weight.reshape(prior.shape))
+        bounds.append(bound)
+    return np.asarray(np.mean(found, axis=0)), any(bounds)
 
 
 def completed(weight: FloatArray, prior: FloatArray, free: BoolArray) -> tuple[FloatArray, float]:

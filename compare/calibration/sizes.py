@@ -119,7 +119,7 @@ def _fit_side(pairs: Sequence[Sample], prior: LeverageModel, fitted: Fitted, sid
         targets = [one.holdings.binned(one.holdings.crowd * (one.holdings.size_class == at)) for one in sides]
         own = prior.in_coordinate(fitted.coordinate).shares(side) * float(part)
         fit = fit_side(sides, blocks, own, fitted.of(side).free, fitted.coordinate, targets)
-        fits.append(fit.pulled(fitted.of(side).ridge))
+        fits.append(fit.pulled(fitted.of(side).pull))
     return SizeFits(tuple(fits), mix)
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from html import escape
 from typing import TYPE_CHECKING, Unpack
 
@@ -34,6 +34,8 @@ class Comparison:
     truth_map, model_maps : Heatmap, tuple of Heatmap
     crowd_map : Heatmap, optional
         The truth's crowd, where the answer is against it.
+    left_out : dict
+        Maps that were asked for by name and could not be compared, with why, by the file that has them.
 
     Examples
     --------
@@ -46,6 +48,7 @@ class Comparison:
     truth_map: Heatmap
     model_maps: tuple[Heatmap, ...]
     crowd_map: Heatmap | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def verdict(self) -> str:

@@ -1,7 +1,7 @@
 """From what is stored to a divergence: build the truth and the models of one moment, then compare them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -12,6 +12,7 @@ from liqtruth.compare.imported.overlap import apart, shift
 from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
+from liqtruth.compare.observed.reached import Reached, reached_prices
 from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, MOVING_AVERAGE, PERSISTENCE
@@ -19,7 +20,7 @@ from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.model.model_in_use import CALIBRATED, is_fitted
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, note, of_codes
+from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes
 from liqtruth.heatmap.words.text import price
 from liqtruth.indexer.maps.exact import exact_map, whole_and_layer
 from liqtruth.indexer.positions.markets import VENUE
@@ -36,8 +37,23 @@ MARKS_APART: Final = 3.0
 """A map whose mark is so many times the truth's, or that part of it, is of another coin, not of another day."""
 
 
-Lacking = tuple[str, str]
-"""What could not be compared, and why."""
+@dataclass(frozen=True)
+class Lacking:
+    """A map that could not be compared, and why; `asked` is the file or the spec that it was asked for by, null where
+    it is one that stands there by default."""
+
+    label: str
+    why: str
+    asked: str | None = None
+
+    @property
+    def note(self) -> Note:
+        return note("not_compared", missing=[(self.label, self.why)])
+
+
+def left_out(lacking: Iterable[Lacking]) -> dict[str, str]:
+    """Of those that were asked for by name: what is to be stated of each."""
+    return {one.asked: f"{one.label} ({one.why})" for one in lacking if one.asked is not None}
 
 
 @dataclass(frozen=True)
@@ -52,25 +68,33 @@ class Files:
 
     def read(self, coin: str) -> list[Heatmap]:
         """As the files have them, each once, however often it is named; raises what `read_map` does."""
-        paths = dict.fromkeys(self.paths)
-        return [
-            read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
-            for path in paths
-        ]
+        return [self._read(path, coin) for path in dict.fromkeys(self.paths)]
 
     def beside(self, truth: Heatmap) -> tuple[list[Heatmap], list[Lacking]]:
-        """Those that can be compared with this truth, as they are compared, and the others with the reason: a map of
-        another coin, or one that cannot be seen from the truth's mark."""
-        found, lacking = list[Heatmap](), list[Lacking]()
-        for one in self.read(truth.coin):
+        """Those that can be compared with this truth, as they are compared, and the others with the reason: a file that
+        cannot be read, a map of another coin, or one that cannot be seen from the truth's mark. Where no file can be
+        read, what is wrong with the first is raised."""
+        found, lacking, refused = list[Heatmap](), list[Lacking](), list[LiqtruthError]()
+        for path in dict.fromkeys(self.paths):
+            try:
+                one = self._read(path, truth.coin)
+            except LiqtruthError as error:
+                refused.append(error)
+                lacking.append(Lacking(path, str(error).removeprefix(f"{path}: "), path))
+                continue
             if (why := of_another_coin(one, truth)) is not None:
-                lacking.append((one.label, why))
+                lacking.append(Lacking(one.label, why, path))
                 continue
             try:
                 found.append(shift(one, truth.mark_px) if self.shift else one)
             except BadInput as error:
-                lacking.append((one.label, str(error)))
+                lacking.append(Lacking(one.label, str(error), path))
+        if refused and len(refused) == len(lacking) and not found:
+            raise refused[0]
         return found, lacking
+
+    def _read(self, path: str, coin: str) -> Heatmap:
+        return read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
 
 
 NO_FILES: Final = Files()
@@ -111,14 +135,14 @@ def compare_stored(
     given, unfit = files.beside(truth_map)
     maps += given
     if unfit and not maps:
-        raise BadInput(f"{unfit[0][0]} must be a map that can be compared: {unfit[0][1]}")
-    notes: Notes = tuple(note("not_compared", missing=[one]) for one in unfit)
+        raise BadInput(f"{unfit[0].label} must be a map that can be compared: {unfit[0].why}")
+    notes: Notes = tuple(one.note for one in unfit)
     if not (models or files.paths):
         fitted, missing = _fitted_maps(view, coin, moment, window)
         maps, notes = [*maps, *fitted], (*notes, *missing)
     baselines, lacking = baseline_maps(view, coin, moment, window, venues_of(maps), (truth_map, *maps))
     around = around_maps(view, coin, (truth_map, *maps), of_windows=maps if windows else ())
-    return compared(
+    found = compared(
         truth_map,
         maps,
         tolerance_pct,
@@ -128,7 +152,9 @@ def compare_stored(
         baselines=baselines,
         around=around,
         within_pct=within_pct,
+        reached=reached_before(view, truth_map, maps),
     )
+    return replace(found, left_out=left_out(unfit))
 
 
 def of_another_coin(given: Heatmap, truth: Heatmap) -> str | None:
@@ -201,6 +227,14 @@ def baseline_maps(
         else:
             missing.append((model, reasons[0]))
     return tuple(found), (note("baselines_missing", missing=missing),) if missing else ()
+
+
+def reached_before(store: Store, truth: Heatmap, maps: Sequence[Heatmap]) -> Reached | None:
+    """Where the price has been in the hours before the truth; asked only where somebody else's map is compared."""
+    if not any(one.source == "imported" for one in maps):
+        return None
+    venues = dict.fromkeys((*venues_of(maps), truth.venue))
+    return reached_prices(store, truth.coin, venues, truth.as_of)
 
 
 def venues_of(maps: Sequence[Heatmap]) -> list[str]:

@@ -20,7 +20,6 @@ from liqtruth.compare.conclusion import (
     with_readings,
 )
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
-from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
 from liqtruth.compare.divergence.divergence import (
     BaselineResult,
     LayerResult,
@@ -31,8 +30,9 @@ from liqtruth.compare.divergence.divergence import (
 from liqtruth.compare.divergence.judging import CLUSTERS_KEPT, Alone, Judge, is_reading, looks_read, set_aside
 from liqtruth.compare.divergence.layers import layer_results, pair, range_results, with_those_aside
 from liqtruth.compare.divergence.matching import clusters_of, in_range
-from liqtruth.compare.divergence.venues import lacking_venue
+from liqtruth.compare.divergence.others import Others
 from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
+from liqtruth.compare.observed.reached import Reached
 from liqtruth.compare.statistics.distances import common_range_pct
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import (
@@ -49,7 +49,7 @@ from liqtruth.compare.statistics.unread import turned_at, unread_shares
 from liqtruth.heatmap.clusters.distribution import nearest_mass_pct
 from liqtruth.heatmap.drawing.view import data_moment
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Maps:
     ranges: tuple[RangeResult, ...]
     own: tuple[Alone, ...]
     aside: tuple[Aside | None, ...]
+    reached: Reached | None
 
     @classmethod
     def of(
@@ -74,6 +75,7 @@ class Maps:
         models: Sequence[Heatmap],
         baselines: Sequence[Heatmap],
         within_pct: float,
+        reached: Reached | None = None,
     ) -> "Maps":
         named = tuple(told_apart(models))
         bars = tuple(barred(model.training, truth.coin, truth.as_of) for model in named)
@@ -81,7 +83,7 @@ class Maps:
         ranges = range_results(truth, crowd, named, bars, baselines, readings)
         own = tuple(Alone.of(ranges, at, within_pct, reading=reading) for at, reading in enumerate(readings))
         aside = set_aside(own)
-        return cls(truth, crowd, named, baselines, within_pct, bars, ranges, own, aside)
+        return cls(truth, crowd, named, baselines, within_pct, bars, ranges, own, aside, reached)
 
     @property
     def ranked(self) -> list[int]:
@@ -260,31 +262,14 @@ class Common:
     def judged(self, scored: Sequence[Scored]) -> tuple[ModelResult, ...]:
         """Every map with its verdict, its clusters and its diagnosis."""
         judges = {layer: self.judge(layer) for layer in (RAW, CROWD, None)}
-        means = of_codes(
-            (note for baseline in self.maps.baselines for note in baseline.assumptions), ("opened_at_mean",)
-        )
+        others = Others.of(self.maps.truth, self.maps.models, self.maps.baselines, self.maps.reached)
         found = []
         for at, (model, part, own) in enumerate(
             zip(self.maps.models, self.parts, self.maps.own, strict=True)
         ):
             result = judges[own.layer].judged(model, part, self._result(at), scored[at], own)
-            found.append(self._beside_others(model, own, result, means))
+            found.append(others.beside(result, model, own, judges[own.layer].whole))
         return tuple(found)
-
-    def _beside_others(self, model: Heatmap, own: Alone, result: ModelResult, means: Notes) -> ModelResult:
-        """With what the other maps show of it, which needs no truth: a change that leaves next to nothing beside a
-        model of the same venue stands in place of one that explains some of the distance from the truth."""
-        found, reach_pct = result.diagnosis, own.scores.reach_pct
-        changed = () if own.reading else beside_models(model, self.maps.models, reach_pct)
-        if changed:
-            found = (*changed, *without_codes(found, CHANGED))
-        venues = lacking_venue(model, self.maps.models, reach_pct)
-        untold = of_codes(venues, UNTOLD)
-        return replace(
-            result,
-            diagnosis=(*on_mean(found, means), *without_codes(venues, UNTOLD)),
-            untold=(*(() if changed else result.untold), *untold),
-        )
 
     def _result(self, at: int) -> ModelResult:
         """The map's scores against the whole truth; its verdict, its clusters and its diagnosis are the judge's."""

@@ -49,6 +49,10 @@ LEAST_DISTANCE_PCT: Final = 0.1
 """Of price; nothing is explained of a map that is so near."""
 FLOORS: Final = 1.5
 """And so much of price, or so many noise floors of the truth where that is more."""
+MOST_LEFT: Final = 2.5
+"""An exchange or a move that leaves more noise floors than this is no explanation: the map is another one anyway."""
+MOST_FACTOR: Final = 1.6
+"""A move is named where distances are multiplied by at most this factor beside it: with more, any two maps fit."""
 LARGE_SHARE: Final = 0.10
 """Of its side: single clusters from here on are named."""
 MINOR: Final = 0.2
@@ -88,7 +92,13 @@ def diagnose(
             found = found or _explained(fits, wanted, model, range_pct, floor_pct, unread)
         found = (*found, *_untold(fits, floor_pct, found))
     held = (one for one in _clusters(truth, model, of_holders) if one.code == "missed_holder")
-    return (*found, *_clusters(wanted, model, pairs), *held)
+    single = _clusters(wanted, model, pairs)
+    return (*found, *(single if layer is None else map(_of_crowd, single)), *held)
+
+
+def _of_crowd(single: Note) -> Note:
+    """The shares beside it are the crowd's."""
+    return note(single.code, **single.values, of_crowd=True)
 
 
 def _explained(
@@ -102,19 +112,23 @@ def _explained(
     """The change that explains most of the distance: alone, or of what another leverage leaves of it."""
 
     def explains(change: Change, before: Shape, off_pct: float, least: float) -> bool:
+        if not _is_sane(change):
+            return False
         if not any(unread) and _is_nearly_all(off_pct, change.off_pct):
             return True
+        if change.code != "looks_scaled" and floor_pct and change.off_pct > MOST_LEFT * floor_pct:
+            return False
         off, then = least_pct(wanted, model, range_pct, [before, change.shape], unread).tolist()
         return _is_gain(off, then, floor_pct, least)
 
     alone = fits.single if explains(fits.single, AS_IT_IS, fits.as_it_is_pct, LEAST_GAIN) else None
     if alone is not None and alone.code != "looks_scaled":
-        return (_said(alone, fits),)
+        return (said(alone, fits),)
     for change in sorted((fits.mirrored, fits.moved), key=lambda one: one.off_pct):
         least = LEAST_MIRRORED if change.code == "looks_mirrored" else LEAST_GAIN
         if explains(change, fits.scaled.shape, fits.scaled.off_pct, least):
-            return (_said(change, fits),)
-    return () if alone is None else (_said(alone, fits),)
+            return (said(change, fits),)
+    return () if alone is None else (said(alone, fits),)
 
 
 def _nearly_all(fits: Fits | None, beside: str | None = None) -> Notes:
@@ -122,8 +136,8 @@ def _nearly_all(fits: Fits | None, beside: str | None = None) -> Notes:
     if fits is None:
         return ()
     change = min((fits.mirrored, fits.moved), key=lambda one: one.off_pct)
-    told = _is_nearly_all(fits.scaled.off_pct, change.off_pct)
-    return (_said(change, fits, beside),) if told else ()
+    told = _is_nearly_all(fits.scaled.off_pct, change.off_pct) and _is_sane(change)
+    return (said(change, fits, beside),) if told else ()
 
 
 def _other_leverage(fits: Fits | None) -> Notes:
@@ -131,7 +145,7 @@ def _other_leverage(fits: Fits | None) -> Notes:
     if fits is None or fits.single.code != "looks_scaled":
         return ()
     told = _is_nearly_all(fits.as_it_is_pct, fits.single.off_pct)
-    return (_said(fits.single, fits),) if told else ()
+    return (said(fits.single, fits),) if told else ()
 
 
 def beside_models(model: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> Notes:
@@ -140,14 +154,15 @@ def beside_models(model: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> 
     if model.source != "imported":
         return ()
     for one in maps:
-        if one.source == "modelled" and not one.only and _of_one_market(model, one):
+        if one.source == "modelled" and not one.only and of_one_market(model, one):
             own, wanted, reach_pct = pair(one, model, range_pct)
             if found := _nearly_all(Fits.of(wanted, own, reach_pct), one.label):
                 return found
     return ()
 
 
-def _of_one_market(vendors: Heatmap, model: Heatmap) -> bool:
+def of_one_market(vendors: Heatmap, model: Heatmap) -> bool:
+    """Whether a model is of the venue, or of one of the venues, of a vendor's map, or that is not stated."""
     venues = set(vendors.venue.split(TOGETHER))
     return bool(venues & {UNKNOWN_VENUE, ALL} or venues & set(model.venue.split(TOGETHER)))
 
@@ -160,7 +175,9 @@ def _untold(fits: Fits, floor_pct: float | None, named: Notes) -> Notes:
     limit = fits.scaled.off_pct + max(LEAST_GAIN_PCT, floor_pct or 0.0)
     sides = fits.mirrored.off_pct <= limit
     low, high = _around_zero(fits.by_move <= limit)
-    if not sides and high - low < LEAST_UNTOLD_PCT:
+    if high - low < LEAST_UNTOLD_PCT:
+        low = high = 0.0
+    if not sides and low == high:
         return ()
     return (note("untold", sides=sides, low_pct=low, high_pct=high),)
 
@@ -172,7 +189,8 @@ def _around_zero(fits: NDArray[np.bool_]) -> tuple[float, float]:
     return float(MOVES_PCT[middle - max(low - 1, 0)]), float(MOVES_PCT[middle + max(high - 1, 0)])
 
 
-def _said(change: Change, fits: Fits, beside: str | None = None) -> Note:
+def said(change: Change, fits: Fits, beside: str | None = None) -> Note:
+    """The note of a change."""
     values = {"value": change.value, "off_pct": fits.as_it_is_pct, "then_pct": change.off_pct}
     if change.code != "looks_scaled" and abs(np.log(change.factor)) >= np.log(LEAST_FACTOR):
         values["factor"] = change.factor
@@ -214,8 +232,13 @@ def by_maps(diagnoses: Mapping[str, Notes]) -> list[tuple[str, Note]]:
 
 def _of_several(missed: Note) -> Note:
     """Without what each map has there."""
-    values = {name: missed.values.get(name) for name in ("side", "px", "share", "holder")}
+    values = {name: missed.values.get(name) for name in ("side", "px", "share", "holder", "of_crowd")}
     return note("missed_by_several", **values)
+
+
+def _is_sane(change: Change) -> bool:
+    """Whether a move suits leverages that are not far from those it is held against."""
+    return change.code != "looks_moved" or bool(abs(np.log(change.factor)) <= np.log(MOST_FACTOR))
 
 
 def _is_nearly_all(off_pct: float, then_pct: float) -> bool:
@@ -240,6 +263,7 @@ def _clusters(truth: Heatmap, model: Heatmap, pairs: Sequence[ClusterPair]) -> I
             yield from _alone(code, one.side, one.truth, truth, model)
         elif one.model is not None and one.truth is not None:
             yield from _too_heavy(one.side, one.model, one.truth, model, truth)
+            yield from _one_holders(one.side, one.truth, one.model, truth, model)
 
 
 def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> Iterator[Note]:
@@ -255,11 +279,25 @@ def _alone(code: str, side: str, zone: Zone, own: Heatmap, other: Heatmap) -> It
 
 def _too_heavy(side: str, zone: Zone, wanted: Zone, model: Heatmap, truth: Heatmap) -> Iterator[Note]:
     """Where both maps have a cluster, and the model puts far more of its side there than the truth can have."""
-    low = min(zone.low_px / model.mark_px, wanted.low_px / truth.mark_px)
-    high = max(zone.high_px / model.mark_px, wanted.high_px / truth.mark_px)
-    beside, unseen = _share_between(truth, side, low, high), _unseen(truth, side)
+    beside, unseen = _beside(side, (zone, model), (wanted, truth)), _unseen(truth, side)
     if zone.share_of_side >= max(HEAVY * beside, beside * (1 - unseen) + unseen + HEAVY_SHARE):
         yield note("heavy_cluster", side=side, px=zone.peak_px, share=zone.share_of_side, beside=beside)
+
+
+def _one_holders(side: str, zone: Zone, offered: Zone, truth: Heatmap, model: Heatmap) -> Iterator[Note]:
+    """Where both maps have a cluster, and one holder makes that of the truth far larger than the model's."""
+    beside, holder = _beside(side, (zone, truth), (offered, model)), zone.largest_holder_share
+    if holder is None or holder < ONE_HOLDER:
+        return
+    if zone.share_of_side >= max(HEAVY * beside, beside + HEAVY_SHARE):
+        values = {"side": side, "px": zone.peak_px, "share": zone.share_of_side, "beside": beside}
+        yield note("missed_holder", **values, holder=holder)
+
+
+def _beside(side: str, own: tuple[Zone, Heatmap], other: tuple[Zone, Heatmap]) -> float:
+    """Share of the other map's side where either of two clusters lies."""
+    pairs = [(zone.low_px / of.mark_px, zone.high_px / of.mark_px) for zone, of in (own, other)]
+    return _share_between(other[1], side, min(low for low, _ in pairs), max(high for _, high in pairs))
 
 
 def _unseen(truth: Heatmap, side: str) -> float:

@@ -30,6 +30,9 @@ LAYER_NOTES: Final = frozenset({"only_crowd", "only_whales"})
 """Codes of the assumptions of maps of one layer."""
 
 
+Paired = tuple[Heatmap, Heatmap, float]
+"""Model and truth cut to what both cover, and how far that reaches."""
+
 # ------------------------------------------------------------------------------------- readings
 
 
@@ -133,11 +136,6 @@ class Judge:
     def wanted(self) -> list[Cluster]:
         return clusters_of(self.whole, self.part)
 
-    def chance(self, model: Heatmap, own: RangeScore) -> float | None:
-        """That a map which knows nothing is as near, as far as this one reaches."""
-        part, truth, reach_pct = pair(self.whole, model, own.reach_pct)
-        return chances_of(truth, [part], reach_pct)[0]
-
     def judged(
         self, model: Heatmap, part: Heatmap, result: ModelResult, scored: Scored, alone: Alone
     ) -> ModelResult:
@@ -147,11 +145,12 @@ class Judge:
         offered, about = clusters_of(model, part), (self.tolerance_pct, self.range_pct)
         matches = match_clusters(self.wanted, offered, *about)
         pairs = _pairs(self.wanted, offered, *about)
-        one = self._on_its_own(model, scored, alone)
+        paired = pair(self.whole, model, alone.scores.reach_pct)
+        one = self._on_its_own(model, scored, alone, paired)
         known = result.barred is None and one.turned_at is None and scored.turned_at is None
         judge_of = layer if known else None
         silent = layer is None or result.barred is not None
-        found = () if silent else self._diagnosed(model, alone, told=known)
+        found = () if silent else self._diagnosed(model, alone, paired, told=known)
         return replace(
             result,
             ranked=result.ranked and one.turned_at is None,
@@ -167,15 +166,14 @@ class Judge:
             recall=tuple(recall_clusters(self.wanted, offered, *about)) if judge_of else (),
         )
 
-    def _on_its_own(self, model: Heatmap, scored: Scored, alone: Alone) -> Scored:
+    def _on_its_own(self, model: Heatmap, scored: Scored, alone: Alone, paired: Paired) -> Scored:
         """As far as the map itself reaches: no nearer than by chance where it is not there, or not among the others."""
         if scored.aside:
             return scored
-        own = alone.scores
-        chance = scored.chance
+        own, chance = alone.scores, scored.chance
+        part, truth, reach_pct = paired
         if alone.layer and chance is not None and own.reach_pct > self.range_pct:
-            chance = max(chance, self.chance(model, own) or 0.0)
-        _, truth, reach_pct = pair(self.whole, model, own.reach_pct)
+            chance = max(chance, chances_of(truth, [part], reach_pct)[0] or 0.0)
         turned = turned_at(truth, model, null_of(truth), reach_pct, own.skill)
         return replace(
             scored,
@@ -186,10 +184,10 @@ class Judge:
             turned_at=turned,
         )
 
-    def _diagnosed(self, model: Heatmap, alone: Alone, *, told: bool) -> Notes:
+    def _diagnosed(self, model: Heatmap, alone: Alone, paired: Paired, *, told: bool) -> Notes:
         """Single clusters only where clusters are `told`. Readings of the same positions have no noise."""
         floor_pct = 0.0 if alone.reading else alone.scores.noise_floor_pct
-        own, wanted, reach_pct = pair(self.whole, model, alone.scores.reach_pct)
+        own, wanted, reach_pct = paired
         truth = wanted if self.whole is self.truth else pair(self.truth, model, reach_pct)[1]
         offered = clusters_of(model, own)
         pairs, of_holders = (

@@ -17,6 +17,7 @@ from liqtruth.compare.divergence.common import Common, Maps, summarise
 from liqtruth.compare.divergence.divergence import SCHEMA, Band, Divergence
 from liqtruth.compare.divergence.judging import read_remarks
 from liqtruth.compare.errors import NothingToCompare
+from liqtruth.compare.observed.reached import Reached
 from liqtruth.compare.ranking import ranking_of
 from liqtruth.compare.statistics.distances import (
     HEADLINE_PCT,
@@ -40,6 +41,7 @@ class Given(TypedDict, total=False):
     caveats: Sequence[Note]
     baselines: Sequence[Heatmap]
     within_pct: float
+    reached: Reached | None
 
 
 def compare_maps(
@@ -59,17 +61,18 @@ def measured(
     caveats: Sequence[Note] = (),
     baselines: Sequence[Heatmap] = (),
     within_pct: float = HEADLINE_PCT,
+    reached: Reached | None = None,
 ) -> tuple[Divergence, Heatmap, tuple[Heatmap, ...], Heatmap | None]:
     """Measure every model against the truth and against the null map; clusters match within `tolerance_pct`. With the
     truth, the models and, where the answer is against it, the crowd as they were ranked: cut to what all of them cover.
 
     Any map may be the truth; `crowd` is its crowd's part, `notes` are remarks beside those of the maps, `caveats` stand
     beside the verdict too, `baselines` are scored beside the models and not ranked among them. Conclusions are drawn
-    within `within_pct` of the mark, one of `RANGES_PCT`. Raises `NothingToCompare` without models, with a tolerance
-    that is no distance, or another range.
+    within `within_pct` of the mark, one of `RANGES_PCT`; `reached` is where the price has been in the hours before.
+    Raises `NothingToCompare` without models, with a tolerance that is no distance, or another range.
     """
     _check(models, tolerance_pct, within_pct)
-    maps = Maps.of(truth, crowd, models, baselines, within_pct)
+    maps = Maps.of(truth, crowd, models, baselines, within_pct, reached)
     common = Common.of(maps, tolerance_pct)
     conclusion, scored = common.concluded()
     results = common.judged(scored)

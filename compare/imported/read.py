@@ -188,7 +188,7 @@ def read_series(path: str | Path, *, coin: str | None = None, venue: str | None 
 
 def read_leverage_model(path: str | Path) -> "LeverageModel":
     """The leverages that a vendor states it assumes, as a model; raises `VendorMapRefused` where it states none."""
-    content = read_content(Path(path), MOST_BYTES)
+    content = read_content(Path(path), MOST_BYTES, most_members=1)
     return vendors.leverage_model_of(opened(decoded(content, path), path))
 
 
@@ -225,7 +225,7 @@ def open_maps(path: Path, given: Given, width_bps: float = DEFAULT_WIDTH_BPS) ->
         held = read_picture(path, given.picture)
     else:
         check_picture([path], given.picture)
-        held = maps_of(read_content(path, MOST_BYTES), path, given.columns)
+        held = maps_of(read_content(path, MOST_BYTES, most_members=1), path, given.columns)
     return ReadMaps(held, with_facts(path, given), str(path), width_bps)
 
 

@@ -43,7 +43,7 @@ def moved_lines(moved: Moved) -> Iterator[str]:
     """The move of the mark, and each fate with how many clusters and USD it was of."""
     change = 100 * (moved.after_mark_px / moved.before_mark_px - 1)
     yield (
-        f"mark {price(moved.before_mark_px)} to {price(moved.after_mark_px)} ({change:+.1f} %), between "
+        f"mark {price(moved.before_mark_px)} to {price(moved.after_mark_px)} ({change:+.1f} %), seen between "
         f"{price(moved.low_px)} and {price(moved.high_px)}"
     )
     for fate in FATES:
@@ -107,7 +107,7 @@ def _peaks(one: MovedCluster) -> list[str]:
 def moved_table(moved: Moved) -> Table:
     """The largest clusters as prices fall: where each was and is, and its flows in USD at the later mark."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
-    for head in ("", "", "peak", "now at", "had", "came", "closed", "reached", "moved", "has"):
+    for head in ("", "", "peak", "now at", "had", "came", "closed", "consumed", "moved", "has"):
         table.add_column(head, justify="right" if head else "left", no_wrap=True)
     shown = sorted(moved.clusters[:SHOWN], key=lambda one: -_peak_px(one))
     for one in shown:

@@ -18,7 +18,7 @@ from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.estimator.series.quality import repaired_candles
 from liqtruth.estimator.series.time_line import pick_bars
-from liqtruth.heatmap.clusters.facts import RestingDepth, Surroundings
+from liqtruth.heatmap.clusters.facts import BOOK_WITHIN, RestingDepth, Surroundings
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.words.notes import Note, note
@@ -35,8 +35,6 @@ WHOLE: Final = 0.9
 MOST_AGE: Final = 2 * BAR
 """The last whole bar ended at most this long before the moment."""
 DAY: Final = timedelta(days=1)
-BOOK_WITHIN: Final = timedelta(minutes=15)
-"""An order book further from the moment is another one."""
 OI_SLACK: Final = timedelta(hours=4)
 """Open interest may be so much older than the moment that it is taken for."""
 
@@ -119,7 +117,7 @@ def surroundings_of(store: Store, coin: str, venue: str, at: datetime) -> Surrou
         funding,
         interest,
         tuple(_lacking(own, list(venues), atr_pct, funding, interest)),
-        None if depth is None else abs((depth.at - at).total_seconds()),
+        None if depth is None else (at - depth.at).total_seconds(),
     )
 
 

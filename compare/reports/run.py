@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-from liqtruth.compare.check import Checked, CheckPlan, check_coin
+from liqtruth.compare.check import Checked, CheckPlan, check_coin, left_out_of_all
 from liqtruth.compare.comparison.report import write_report
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.reports.conditions import Condition, Held, held, not_made
@@ -41,6 +41,8 @@ class Run:
 
     made: list[Made] = field(default_factory=list)
     failed: list[tuple[str, LiqtruthError]] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
+    """Maps that were asked for by name and compared with no coin, with why."""
 
     def held(self, conditions: Sequence[Condition], now: datetime) -> list[Held]:
         """Every condition that holds; also of maps that could not be compared, where they were with no coin."""
@@ -67,18 +69,20 @@ def write_reports(
     `keep` is how many reports of each of these coins stay, by default all. Raises `LiqtruthError` where `folder` cannot
     be written.
     """
-    run = Run()
+    run, compared = Run(), list[Checked]()
     for coin in plan.coins:
         try:
             checked = check_coin(store, with_stored(store, plan, coin), coin)
         except LiqtruthError as error:
             run.failed.append((coin, error))
             continue
+        compared.append(checked)
         made = write_one(checked, folder)
         if keep is not None:
             prune(folder, coin, keep)
         run.made.append(made)
         on_made(made)
+    run.left_out = left_out_of_all(compared)
     return run
 
 

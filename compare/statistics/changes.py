@@ -78,34 +78,39 @@ class Axis:
     ) -> list[FloatArray | None]:
         """Cumulative share of each side from the mark outward, at so many log distances up to the range, for each of
         the shapes: shape (shapes, points); null where the side is empty in all of them, NaN where it is in one."""
-        factor, move, by_percent = np.hsplit(np.array(shapes, dtype=np.float64), 3)
-
-        def reached(at: FloatArray) -> FloatArray:
-            from_mark = (at - move) / factor
-            turned = np.log(np.maximum(2 - np.exp(np.minimum(from_mark, 1.0)), 1e-9))
-            return np.interp(np.where(by_percent > 0, turned, from_mark), self.at, self.mass_usd)
-
-        start = reached(np.zeros(1))
+        start = self.reached(shapes, np.zeros(1))
         found: list[FloatArray | None] = []
         for side, sign in zip(SIDES, (-1.0, 1.0), strict=True):
             at = np.linspace(0.0, float(log_distance(range_pct, side)), points)
-            mass = np.abs(reached(sign * at) - start)
+            mass = np.abs(self.reached(shapes, sign * at) - start)
             whole = mass[:, -1:]
             found.append(mass / np.where(whole > 0, whole, np.nan) if whole.any() else None)
         return found
+
+    def reached(self, shapes: Sequence[Shape], at: FloatArray) -> FloatArray:
+        """Mass up to each signed log distance from the mark, for each of the shapes: shape (shapes, distances)."""
+        factor, move, by_percent = np.hsplit(np.array(shapes, dtype=np.float64), 3)
+        from_mark = (at - move) / factor
+        turned = np.log(np.maximum(2 - np.exp(np.minimum(from_mark, 1.0)), 1e-9))
+        return np.interp(np.where(by_percent > 0, turned, from_mark), self.at, self.mass_usd)
 
 
 @dataclass(frozen=True)
 class Fits:
     """How a map fits another as it is, with the best single change, with its distances `scaled` by what suits best, and
-    with its sides `mirrored` or its prices `moved` beside that; `by_move` is the least W1 at each of `MOVES_PCT`."""
+    with its sides `mirrored` or its prices `moved` beside that; `moves` are the best at each of `MOVES_PCT`."""
 
     as_it_is_pct: float
     single: Change
     scaled: Change
     mirrored: Change
     moved: Change
-    by_move: FloatArray
+    moves: tuple[Change, ...]
+
+    @property
+    def by_move(self) -> FloatArray:
+        """W1 at each of `MOVES_PCT`."""
+        return np.array([one.off_pct for one in self.moves])
 
     @classmethod
     def of(cls, wanted: Heatmap, model: Heatmap, range_pct: float) -> "Fits | None":
@@ -123,8 +128,8 @@ class Fits:
             _refined(_best(PAIRS, each, rows), wanted_shares, axis, range_pct)
             for rows in (slice(0, 1), slice(1, 3), slice(3, None))
         )
-        as_it_is = float(fine[0])
-        return cls(as_it_is, min(singles, key=_off), scaled, mirrored, moved, each[3:].min(axis=1))
+        moves = tuple(_best(PAIRS, each, slice(row, row + 1)) for row in range(3, len(each)))
+        return cls(float(fine[0]), min(singles, key=_off), scaled, mirrored, moved, moves)
 
 
 def off_pct(

@@ -226,13 +226,19 @@ def widest_gaps(truth: Heatmap, model: Heatmap, range_pct: float = RANGE_PCT) ->
 
 def gap_sentence(gaps: Sequence[Gap], label: str, against: str = "the truth") -> str:
     """The widest gap of all in words; empty where there is none. `against` is what the shares beside are of."""
+    told = share_text(gaps, label, against)
+    return f"Widest gap: {told}." if told else ""
+
+
+def share_text(gaps: Sequence[Gap], label: str, against: str) -> str:
+    """The two shares of the widest gap: `mine has 61 % of its longs within 5.0 % below the mark, the truth 12 %`."""
     gap = max(gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None)
     if gap is None or abs(gap.truth_share - gap.model_share) < 0.005:
         return ""
     where = "below" if gap.side == "long" else "above"
     return (
-        f"Widest gap: within {gap.within_pct:.1f} % {where} the mark {label} has {percent(gap.model_share, 0)} "
-        f"of its {gap.side}s, {against} {percent(gap.truth_share, 0)}."
+        f"{label} has {percent(gap.model_share, 0)} of its {gap.side}s within {gap.within_pct:.1f} % {where} the mark, "
+        f"{against} {percent(gap.truth_share, 0)}"
     )
 
 

@@ -15,6 +15,7 @@ import polars as pl
 from liqtruth.compare.calibration.lake_samples import Gathered, Refused, sample_beside, stood_in
 from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample, SampleRefused
 from liqtruth.compare.imported.read import read_map
+from liqtruth.compare.truths.span import ALL, Span, none_left
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.heatmap import Heatmap
@@ -35,9 +36,10 @@ def samples_of_maps(
     *,
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
+    span: Span = ALL,
 ) -> Gathered:
-    """A sample per file (`FILE` or `FILE#NAME`, as `map import` reads them), each beside the stored series of its
-    moment; raises `BadInput` for a map that is no exact one, `MissingData` where no sample is left."""
+    """A sample per file (`FILE` or `FILE#NAME`, as `map import` reads them) within `span`, beside the stored series of
+    its moment; raises `BadInput` for a map that is no exact one, `MissingData` where no sample is left."""
     kept: list[Sample] = []
     refused: list[Refused] = []
     for file in files:
@@ -46,12 +48,14 @@ def samples_of_maps(
             raise BadInput(
                 f"{file}: must be an exact map to be fitted on, got a map of source {truth.source}"
             )
+        if not span.holds(truth.as_of):
+            continue
         try:
             kept.append(_sample(store, truth, coins, prior, limits, aggregates))
         except MissingData as error:
             refused.append(Refused(truth.coin, truth.as_of, str(error)))
     if not kept:
-        raise MissingData(f"no sample is left of {len(files)} maps; the last: {refused[-1].reason}")
+        raise none_left(coins, f"{len(files)} maps", refused)
     kept.sort(key=lambda one: (one.coin, one.as_of))
     return Gathered(tuple(kept), tuple(refused), _notes(len(kept), aggregates))
 

@@ -14,9 +14,10 @@ from liqtruth.compare.truths.band_samples import band_samples
 from liqtruth.compare.truths.band_table import is_band_table, read_bands
 from liqtruth.compare.truths.exact_maps import samples_of_maps
 from liqtruth.compare.truths.position_tables import samples_of_tables
+from liqtruth.compare.truths.span import ALL, Span, none_left
 from liqtruth.estimator.model.leverage_model import PRIOR, leverage_model_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.files.imports import is_table_of_positions
+from liqtruth.indexer.files.tables import is_table_of_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 
@@ -62,11 +63,14 @@ def gathered(
     *,
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
+    span: Span = ALL,
 ) -> Gathered:
     """Samples of exact maps (`exact_maps.samples_of_maps`) or of tables of positions
     (`position_tables.samples_of_tables`)."""
     samples = samples_of_tables if kind_of(files) == TABLES else samples_of_maps
-    return samples(store, files, coins, leverage_model_named(), limits=limits, aggregates=aggregates)
+    return samples(
+        store, files, coins, leverage_model_named(), limits=limits, aggregates=aggregates, span=span
+    )
 
 
 def fit_to_bands(
@@ -78,9 +82,13 @@ def fit_to_bands(
     seed: int = 0,
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
+    span: Span = ALL,
 ) -> Calibrated:
-    """A model fitted on all rows of the files, see `band_fit.fit_bands`: in leverage alone, and so drawn to published
-    figures."""
+    """A model fitted on all rows of the files within `span`, see `band_fit.fit_bands`: in leverage alone, and so drawn
+    to published figures."""
     prior, rows = leverage_model_named(PRIOR), pl.concat([read_bands(file) for file in files])
+    rows = rows.filter(pl.Series([span.holds(at) for at in rows["ts"]], dtype=pl.Boolean))
+    if rows.is_empty():
+        raise none_left(coins, f"{len(files)} tables of banded sums", ())
     samples, refused = band_samples(store, rows, coins, prior, limits=limits, aggregates=aggregates)
     return fit_bands(samples, prior, name, refused=refused, seed=seed)

@@ -21,9 +21,10 @@ from liqtruth.compare.calibration.lake_samples import (
     stood_in,
 )
 from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample
+from liqtruth.compare.truths.span import ALL, Span, none_left
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.indexer.files.imports import prepared_table
+from liqtruth.indexer.files.tables import prepared_table
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.store import Store
@@ -39,9 +40,10 @@ def samples_of_tables(
     *,
     limits: Limits = LIMITS,
     aggregates: str = VENUE,
+    span: Span = ALL,
 ) -> Gathered:
-    """A sample per coin and moment of the files, each beside the stored series of its moment; moments that give none
-    are `refused` with the reason.
+    """A sample per coin and moment of the files within `span`, each beside the stored series of its moment; moments
+    that give none are `refused` with the reason.
 
     Raises `BadInput` for a file that is no census or states no moment, or one moment of a coin twice; `MissingData`
     where no sample is left.
@@ -50,6 +52,8 @@ def samples_of_tables(
     refused: list[Refused] = []
     for file in files:
         for reading, positions in _censuses(store, file):
+            if not span.holds(reading.as_of):
+                continue
             for coin in dict.fromkeys(coins):
                 own = positions.filter(pl.col("coin") == coin)
                 try:
@@ -63,8 +67,7 @@ def samples_of_tables(
                     )
                 kept[coin, sample.as_of] = sample
     if not kept:
-        last = f"; the last: {refused[-1].reason}" if refused else ""
-        raise MissingData(f"no sample of {', '.join(coins)} is left of {len(files)} tables{last}")
+        raise none_left(coins, f"{len(files)} tables", refused)
     weighed, weighing = reweighted([kept[key] for key in sorted(kept)])
     return Gathered(weighed, tuple(refused), (*stood_in(aggregates), *weighing))
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from liqtruth.compare.calibration.bands import (
     DISTANCES_PCT,
-    FEWEST,
     curves,
+    enough_maps,
     held_out,
     residuals,
 )
@@ -247,10 +247,9 @@ def _inside(
     judged: Judged, fit: PooledFit, fitted: dict[str, FloatArray]
 ) -> tuple[dict[tuple[str, str], FloatArray], dict[tuple[str, str], FloatArray]]:
     """Whether the truth lies within bounds that come from coins left out of what the fit has seen, and how wide these
-    are (upper over lower factor); nan where they are withheld, and where seen coins or maps are too few, as in
-    `bands.bounds_of`."""
+    are (upper over lower factor); nan where they are withheld, and where seen coins or maps are too few."""
     inside, widths = {}, {}
-    known = len(coins_of(judged.seen)) >= 2 and len(judged.seen) >= FEWEST
+    known = enough_maps(judged.seen)
     for side, layer in ((side, layer) for side in SIDES for layer in LAYERS):
         found = np.full((len(judged.pairs), len(DISTANCES_PCT)), np.nan)
         wide = found

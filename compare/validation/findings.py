@@ -11,7 +11,7 @@ over maps on which both are known, with a 95 % interval by drawing blocks of coi
 both the copied shape and chance, each with its whole interval above zero.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
@@ -27,6 +27,7 @@ from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES
 from liqtruth.compare.validation.backtest import CHANCE, Backtest, SideBacktest, blocks_of
 from liqtruth.compare.validation.baselines import FITTED, LAYERS
 from liqtruth.estimator.model.baselines import CLIMATOLOGY, FORMER_NAMES, TIERS
+from liqtruth.estimator.model.leverage_model import LEVEL
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 
@@ -87,8 +88,8 @@ class ScoreFindings(msgspec.Struct, frozen=True):
 
 class BoundsFindings(msgspec.Struct, frozen=True):
     """Share of `maps` on which the truth lay within the 80 % bounds, by distance (null: withheld on all) and over all,
-    with its interval; by distance on which share bounds were `given`, and their width, upper over lower factor
-    (median)."""
+    with its interval; by distance that of the share there (`ends`, null with too few blocks), on which share bounds
+    were `given`, and their width, upper over lower factor (median)."""
 
     distance_pct: tuple[float, ...]
     inside: tuple[float | None, ...]
@@ -98,6 +99,21 @@ class BoundsFindings(msgspec.Struct, frozen=True):
     maps: int
     given: tuple[float, ...] = ()
     widths: tuple[float | None, ...] = ()
+    ends: tuple[tuple[float, float] | None, ...] = ()
+
+    @property
+    def too_narrow(self) -> tuple[float, ...]:
+        """Distances at which they held on fewer maps than `LEVEL`, beyond doubt."""
+        return self._where(lambda ends: ends[1] < LEVEL)
+
+    @property
+    def too_wide(self) -> tuple[float, ...]:
+        """Distances at which they held on more maps than `LEVEL`, beyond doubt."""
+        return self._where(lambda ends: ends[0] > LEVEL)
+
+    def _where(self, so: Callable[[tuple[float, float]], bool]) -> tuple[float, ...]:
+        rows = zip(self.distance_pct, self.ends, strict=True) if self.ends else ()
+        return tuple(pct for pct, ends in rows if ends is not None and so(ends))
 
 
 class SideFindings(msgspec.Struct, frozen=True):
@@ -293,22 +309,29 @@ def _bounds(found: SideBacktest, blocks: _Blocks) -> BoundsFindings | None:
     if not given.any():
         return None
     each = np.where(given, np.nan_to_num(found.inside).sum(axis=1) / np.maximum(known.sum(axis=1), 1), np.nan)
-    overall, low, high = _with_interval(
-        difference_interval(each, np.zeros_like(each), blocks.weights), blocks.counted(given)
-    )
+    overall, low, high = _share(each, blocks)
+    by_distance = [_share(rows, blocks) for rows in found.inside.T]
     return BoundsFindings(
         DISTANCES_PCT,
         tuple(_mean(rows) for rows in found.inside.T),
         overall,
-        None if low is None else max(low, 0.0),
-        None if high is None else min(high, 1.0),
+        low,
+        high,
         int(given.sum()),
         tuple(known.mean(axis=0).tolist()),
         tuple(
             float(np.median(rows[np.isfinite(rows)])) if np.isfinite(rows).any() else None
             for rows in found.widths.T
         ),
+        tuple(None if least is None or most is None else (least, most) for _, least, most in by_distance),
     )
+
+
+def _share(rows: FloatArray, blocks: _Blocks) -> tuple[float, float | None, float | None]:
+    """Mean of the known rows, between 0 and 1, with its interval."""
+    found = difference_interval(rows, np.zeros_like(rows), blocks.weights)
+    share, low, high = _with_interval(found, blocks.counted(np.isfinite(rows)))
+    return share, None if low is None else max(low, 0.0), None if high is None else min(high, 1.0)
 
 
 def _mean(values: FloatArray) -> float | None:

@@ -14,6 +14,7 @@ from liqtruth.compare.validation.findings import (
     MAIN_SCORE,
     NAIVE,
     SHAPE_SCORES,
+    BoundsFindings,
     ScoreFindings,
     SideFindings,
     SplitFindings,
@@ -134,6 +135,7 @@ def bounds_figure(findings: Findings) -> go.Figure:
                         mode="lines+markers",
                         name=f"{split.name}, {layer}",
                         line={"color": MODELS[place % len(MODELS)], "dash": DASHES[layer]},
+                        error_y=_bars_of(found),
                         hovertemplate="within %{x} % of the mark: %{y:.0f} % of maps",
                     )
                 )
@@ -142,6 +144,20 @@ def bounds_figure(findings: Findings) -> go.Figure:
     figure.update_xaxes(title_text="distance from the mark", ticksuffix=" %")
     figure.update_yaxes(title_text="maps within the bounds", ticksuffix=" %", range=[0, 104])
     return figure
+
+
+def _bars_of(found: BoundsFindings) -> dict[str, Any]:
+    """95 % intervals of the shares by distance, in percent; none where there is none."""
+    rows = (
+        [
+            (0.0, 0.0) if share is None or ends is None else (share - ends[0], ends[1] - share)
+            for share, ends in zip(found.inside, found.ends, strict=True)
+        ]
+        if found.ends
+        else []
+    )
+    below, above = ([100 * row[side] for row in rows] for side in (0, 1))
+    return {"array": above, "arrayminus": below, "thickness": 1, "width": 3, "visible": bool(rows)}
 
 
 def _bars(score: ScoreFindings, layer: str) -> Any:

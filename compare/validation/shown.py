@@ -181,7 +181,7 @@ def _bounds_and_clusters(split: SplitFindings, layer: str) -> Iterator[str]:
     side = split.of(BOTH, layer)
     found = side.bounds
     most = None if found is None else found.overall if found.high is None else found.high
-    if most is None or most < LEVEL:
+    if most is None or most < LEVEL or (found is not None and found.too_narrow):
         yield bounds_line(split, layer)
     recalled = side.of("recall_5").gain(CHANCE)
     if recalled is not None and not recalled.shown:

@@ -8,6 +8,10 @@ from datetime import timedelta
 from itertools import groupby
 from typing import Final
 
+import numpy as np
+
+from liqtruth.compare.statistics.distances import RANGE_PCT
+from liqtruth.compare.statistics.map_scores import REACH
 from liqtruth.compare.validation.backtest import CHANCE, FINAL
 from liqtruth.compare.validation.baselines import BASELINES, FITTED
 from liqtruth.compare.validation.findings import (
@@ -51,6 +55,10 @@ SCORE_NAMES: Final = {
     "recall_5": "recall of 5 clusters",
 }
 BOUNDS: Final = percent(LEVEL, 0)
+RANGE_LINE: Final = (
+    f"not scored within {RANGE_PCT:g} % of the mark: a fit sees what lies up to {percent(-np.expm1(-REACH), 0)} below "
+    f"it and {percent(np.expm1(REACH), 0)} above, and nothing beyond was fitted; `compare` scores single maps there"
+)
 MOST: Final = 0.5
 """Part of maps below the gate from which on a layer's shape proves little, and nothing is concluded of it."""
 THIN: Final = "most maps have too few positions"
@@ -193,7 +201,15 @@ def _by_distance(found: BoundsFindings) -> str:
     if not shown:
         return withheld
     at, held, wide = (", ".join(cells) for cells in zip(*shown, strict=True))
-    return f"{withheld}; within {at} %: {held} %, upper ends {wide} times the lower"
+    return f"{withheld}; within {at} %: {held} %, upper ends {wide} times the lower{_where_not(found)}"
+
+
+def _where_not(found: BoundsFindings) -> str:
+    """`; too narrow within 20, 25 %; too wide within 3 %`, where the interval of a distance leaves no doubt."""
+    each = (("too narrow", found.too_narrow), ("too wide", found.too_wide))
+    return "".join(
+        f"; {what} within {', '.join(f'{pct:g}' for pct in where)} %" for what, where in each if where
+    )
 
 
 def recall_line(split: SplitFindings, layer: str) -> str:
@@ -226,6 +242,7 @@ def setting_lines(findings: Findings) -> Iterator[str]:
         f"{counted(findings.embargo_days, 'day')} between what is fitted and what is judged; intervals are 95 %, by "
         f"drawing blocks; seed {findings.seed}"
     )
+    yield RANGE_LINE
     yield window_line(findings)
     yield from texts(findings.notes)
     if findings.refused:

@@ -147,7 +147,7 @@ def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
         return unrecorded_between(
             rows.with_columns(until=pl.col("ts") + pl.duration(seconds="interval_s")).sort("ts")
         )
-    steps = np.diff(np.unique(rows["ts"].dt.epoch("ms").to_numpy())).astype(np.float64)
+    steps = np.diff(rows["ts"].unique().sort().dt.epoch("ms").to_numpy()).astype(np.float64)
     if steps.size < 2:
         return 0, 0.0
     beside = np.maximum(np.append(steps[1], steps[:-1]), np.append(steps[1:], steps[-2]))

@@ -122,9 +122,15 @@ class Correction(msgspec.Struct, TwoSided[tuple[float, ...]], frozen=True, forbi
 Coordinate = Literal["leverage", "of-maximum", "of-volatility", "mixed"]
 MIXED: Final = "mixed"
 COORDINATES: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility", MIXED)
-MIXED_OF: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum")
-"""In which coordinates, one after the other, the turnover classes of a mixed model stand; the row that follows the mark
-stands in the last."""
+MIXED_OF: Final[tuple[Coordinate, ...]] = ("leverage", "of-maximum", "of-volatility")
+"""In which coordinates, one after the other, the turnover classes of a mixed model stand."""
+AT_MARK_IN: Final[Coordinate] = "of-maximum"
+"""In which the row of a mixed model stands that follows the mark."""
+MIXED_BEFORE: Final = 2
+"""Coordinates of `MIXED_OF` that files of before have."""
+MAINTENANCE: Final = 2.0
+"""Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
+liquidation as twice that leverage would be: what it lost or other positions of its account take does not back it."""
 
 
 class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
@@ -144,6 +150,8 @@ class LeverageModel(
     has no place on a map. `coordinate` is what markets are taken to share: the leverages as they stand, or those of a
     market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). A `mixed` model has its rates
     once in each coordinate of `MIXED_OF`, and a last row for what follows the mark (`estimator.model.at_mark`).
+    Nodes up to `reach` times a market's highest leverage hold something, null: up to the highest itself, as files of
+    before were fitted; what follows the mark is bounded by maintenance alone.
     `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
     where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
     held too rarely. Raises `BadInput` where they are not shares.
@@ -162,6 +170,7 @@ class LeverageModel(
     bounds: Bounds | None = None
     own_bounds: Bounds | None = None
     correction: Correction | None = None
+    reach: float | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
@@ -207,6 +216,10 @@ class LeverageModel(
         """What the shares of a side lack to one."""
         return max(0.0, 1.0 - float(self.shares(side).sum()))
 
+    def bound(self, highest_leverage: float) -> float:
+        """The highest leverage at which its turnover classes hold something on a market."""
+        return highest_leverage * (1.0 if self.reach is None else self.reach)
+
     def of_coin(self, coin: str) -> "LeverageModel":
         """With the shares that are this coin's own, where it has any."""
         own = self.coins.get(coin)
@@ -214,8 +227,8 @@ class LeverageModel(
 
     def scale(self, highest_leverage: float, daily_volatility: float) -> float:
         """What the nodes are multiplied by on a market of this highest leverage and standard deviation of a day's log
-        return; of a mixed model those of its last coordinate, never upwards: no market that it was fitted on allowed
-        more than the reference."""
+        return; of a mixed model those of the row that follows the mark (`AT_MARK_IN`), never upwards: no market that it
+        was fitted on allowed more than the reference."""
         if self.coordinate == MIXED:
             return min(highest_leverage / REFERENCE_MAXIMUM, 1.0)
         if self.coordinate == "of-maximum":
@@ -223,6 +236,14 @@ class LeverageModel(
         if self.coordinate == "of-volatility":
             return REFERENCE_VOLATILITY / daily_volatility if daily_volatility > 0 else 1.0
         return 1.0
+
+    def scales(self, highest_leverage: float, daily_volatility: float) -> tuple[float, ...]:
+        """As `scale`, of the turnover classes in each coordinate that they stand in."""
+        if self.coordinate != MIXED:
+            return (self.scale(highest_leverage, daily_volatility),)
+        apart = [self.in_coordinate(name).scale(highest_leverage, daily_volatility) for name in MIXED_OF]
+        at_mark = MIXED_OF.index(AT_MARK_IN)
+        return (*apart[:at_mark], self.scale(highest_leverage, daily_volatility), *apart[at_mark + 1 :])
 
     @cached_property
     def hash(self) -> str:
@@ -252,6 +273,12 @@ def rows_of(coordinate: Coordinate, classes: int) -> int:
     return len(MIXED_OF) * classes + 1 if coordinate == MIXED else classes
 
 
+def parts_of(rows: int) -> dict[Coordinate, slice]:
+    """Where in the rows of a mixture the turnover classes of each coordinate stand."""
+    classes = (rows - 1) // len(MIXED_OF)
+    return {name: slice(at * classes, (at + 1) * classes) for at, name in enumerate(MIXED_OF)}
+
+
 def _mixed(shares: FloatArray) -> FloatArray:
     return np.concatenate([*[shares / len(MIXED_OF)] * len(MIXED_OF), np.zeros((1, shares.shape[1]))])
 
@@ -269,13 +296,27 @@ def _as_rows(shares: FloatArray) -> Shares:
 def from_json(content: bytes, place: str) -> LeverageModel:
     """Read one model; raises `BadInput` with `place` and what is wrong there."""
     try:
-        return _of_before(msgspec.json.decode(content, type=LeverageModel))
+        return _of_before(msgspec.convert(_with_all_rows(msgspec.json.decode(content)), LeverageModel))
     except NOT_DECODED as error:
         raise BadInput(
             f"{place} is not a leverage model: {error}; write one like the shipped ones"
         ) from error
     except BadInput as error:
         raise BadInput(f"{place}: {error}") from error
+
+
+def _with_all_rows(raw: Any) -> Any:
+    """The content of a file; where it is a mixed model of before, with nothing in the coordinates that it lacks."""
+    if not isinstance(raw, dict) or raw.get("coordinate") != MIXED:
+        return raw
+    before = MIXED_BEFORE * len(raw["rates"])
+    lacking = (len(MIXED_OF) - MIXED_BEFORE) * len(raw["rates"])
+    for own in (raw, *raw.get("coins", {}).values()):
+        for side in SIDES:
+            if len(own[side]) == before + 1:
+                nothing = [[0.0] * len(own[side][-1])] * lacking
+                own[side] = [*own[side][:before], *nothing, own[side][-1]]
+    return raw
 
 
 def _of_before(model: LeverageModel) -> LeverageModel:

@@ -17,6 +17,7 @@ from liqtruth.estimator.model.at_mark import AtMark
 from liqtruth.estimator.model.brackets import LONG, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.leverage import MODELS, LeverageWeights, band_of, bands_among, weights_named
 from liqtruth.estimator.model.leverage_model import (
+    AT_MARK_IN,
     MIXED,
     MIXED_OF,
     REFERENCE_MAXIMUM,
@@ -159,21 +160,25 @@ def _of_baseline(weights: LeverageWeights) -> NodeShares:
 def _of_model(
     shown_as: str, model: LeverageModel, highest: float, market: tuple[str, str], daily_volatility: float
 ) -> NodeShares:
-    """Nodes above the venue's highest leverage hold nothing: their shares are null mass. What follows the mark may be
-    nearer than that: only maintenance bounds it."""
+    """Nodes above the model's bound (`LeverageModel.bound`) hold nothing, their shares are null mass."""
     own = of_market(model, *market)
     scale = model.scale(highest, daily_volatility)
-    leverage, sides, of_node = _merged(own, highest) if own.coordinate == MIXED else _scaled(own, scale)
-    allowed = (leverage <= highest).astype(np.float64)
+    leverage, sides, of_node = (
+        _merged(own, own.scales(highest, daily_volatility))
+        if own.coordinate == MIXED
+        else _scaled(own, scale)
+    )
+    bound = own.bound(highest)
+    allowed = (leverage <= bound).astype(np.float64)
     masked = float(sum((side @ (1.0 - allowed)).sum() for side in sides) / len(SIDES))
     at_mark = _at_mark(own, scale) if own.coordinate == MIXED else None
     notes = (
         note("leverage_model", model=model.note),
         *((note("own_shares", coin=market[1]),) if own is not model else ()),
         *_calibration_notes(model, market[0]),
-        *_scale_notes(own, scale, highest, daily_volatility),
+        *_scale_notes(own, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
-        *((note("above_highest", highest=highest, share=masked),) if masked > 0 else ()),
+        *((note("above_highest", highest=bound, share=masked),) if masked > 0 else ()),
         *(
             (note("follows_the_mark", share=tuple(at_mark.of(side).sum() for side in SIDES)),)
             if at_mark
@@ -199,11 +204,12 @@ def _scaled(model: LeverageModel, scale: float) -> tuple[FloatArray, BySide[Floa
     return np.maximum(np.array(model.leverage) * scale, 1.0), BySide.each(model.shares), None
 
 
-def _merged(model: LeverageModel, highest: float) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
+def _merged(
+    model: LeverageModel, scales: Sequence[float]
+) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
     """As `_scaled`, of all coordinates of a mixture together, ascending; where all have the same nodes, each once."""
     classes, count = len(model.rates), len(model.leverage)
     parts = [slice(start, start + classes) for start in range(0, len(MIXED_OF) * classes, classes)]
-    scales = (1.0, model.scale(highest, 0.0))
     if len(set(scales)) == 1:
         together = BySide.each(lambda side: np.sum([model.shares(side)[part] for part in parts], axis=0))
         return _scaled(model, scales[0])[0], together, None
@@ -222,12 +228,6 @@ def _at_mark(model: LeverageModel, scale: float) -> AtMark:
     return AtMark(leverage, long, short, tuple(band_of(value) for value in leverage))
 
 
-def _share_at(model: LeverageModel, nodes: FloatArray) -> float:
-    """Mean of both sides' shares at the nodes that are 1, of a mixture in the rows that are scaled."""
-    first = len(model.rates) if model.coordinate == MIXED else 0
-    return float(((model.shares("long") + model.shares("short"))[first:] @ nodes).sum() / 2)
-
-
 def _calibration_notes(model: LeverageModel, venue: str) -> Notes:
     """What of a fitted model is another venue's."""
     if model.kind == "prior" or not venue or is_levelled(model, venue):
@@ -236,23 +236,33 @@ def _calibration_notes(model: LeverageModel, venue: str) -> Notes:
     return (note("not_levelled", venue=venue, whose=whose),)
 
 
-def _scale_notes(model: LeverageModel, scale: float, highest: float, volatility: float) -> Notes:
-    """How the nodes were brought to this market."""
-    if model.coordinate == "leverage":
-        return ()
-    if model.coordinate == "of-volatility" and not volatility > 0:
-        return (note("volatility_unknown", reference=REFERENCE_VOLATILITY),)
-    if model.coordinate == MIXED and scale == 1:
-        return ()
-    by_maximum = model.coordinate != "of-volatility"
-    unlevered = _share_at(model, (np.array(model.leverage) * scale < 1).astype(np.float64))
-    return (
-        note(
-            "scaled",
-            scale=scale,
-            coordinate=model.coordinate,
-            here=highest if by_maximum else volatility,
-            reference=REFERENCE_MAXIMUM if by_maximum else REFERENCE_VOLATILITY,
-            unlevered=unlevered,
-        ),
-    )
+def _scale_notes(model: LeverageModel, highest: float, volatility: float) -> Notes:
+    """How the nodes were brought to this market, per coordinate that they stand in."""
+    mixed = model.coordinate == MIXED
+    coordinates, count = MIXED_OF if mixed else (model.coordinate,), len(model.rates)
+    rows = (model.shares("long") + model.shares("short")) / len(SIDES)
+    found = []
+    for at, (coordinate, scale) in enumerate(
+        zip(coordinates, model.scales(highest, volatility), strict=True)
+    ):
+        if coordinate == "leverage" or (mixed and scale == 1 and coordinate != "of-volatility"):
+            continue
+        if coordinate == "of-volatility" and not volatility > 0:
+            found.append(note("volatility_unknown", reference=REFERENCE_VOLATILITY))
+            continue
+        own = rows[at * count : (at + 1) * count]
+        if coordinate == AT_MARK_IN and mixed:
+            own = np.concatenate([own, rows[-1:]])
+        by_maximum = coordinate == "of-maximum"
+        found.append(
+            note(
+                "scaled",
+                scale=scale,
+                coordinate=coordinate,
+                here=highest if by_maximum else volatility,
+                reference=REFERENCE_MAXIMUM if by_maximum else REFERENCE_VOLATILITY,
+                unlevered=float(own[:, np.array(model.leverage) * scale < 1].sum()),
+                part=mixed,
+            )
+        )
+    return tuple(found)

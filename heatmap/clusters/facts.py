@@ -6,7 +6,7 @@ has the bars computes it. A fact that is not known is null, and `Surroundings.la
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -16,10 +16,12 @@ from liqtruth.heatmap.clusters.distribution import Cluster
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import Notes, note, texts
-from liqtruth.heatmap.words.text import percent
+from liqtruth.heatmap.words.text import age, percent
 
 STACKED_PCT: Final = 2.0
 """Another cluster of the same side has its peak within so many percent of price."""
+BOOK_WITHIN: Final = timedelta(minutes=65)
+"""An order book further from the moment is another one: a watch stores one an hour, which may take its minutes."""
 ATR_BOUNDS: Final = (1.0, 2.0)
 AtrClass = Literal["<1", "1-2", ">2"]
 ATR_CLASSES: Final[tuple[AtrClass, ...]] = ("<1", "1-2", ">2")
@@ -36,23 +38,26 @@ class RestingDepth:
     coins: Mapping[str, FloatArray]
 
     def before(self, side: str, px: float, mark_px: float) -> float | None:
-        """USD at the mark that rest from the mark up to a price; null beyond the end of the book."""
+        """USD at the mark that rest from the mark up to a price; null beyond the end of the book. Orders that the mark
+        has passed since the book was read are no longer there."""
         prices, coins = self.px.get(side), self.coins.get(side)
         if prices is None or coins is None or not prices.size:
             return None
         away = -1.0 if side == "long" else 1.0
         if away * px > away * prices[-1]:
             return None
-        reached = int(np.searchsorted(away * prices, away * px, side="right"))
-        return mark_px * float(coins[reached - 1]) if reached else 0.0
+        reached = np.searchsorted(away * prices, away * px, side="right")
+        passed = np.searchsorted(away * prices, away * mark_px)
+        up_to = np.append(0.0, coins)
+        return mark_px * max(0.0, float(up_to[reached] - up_to[passed]))
 
 
 @dataclass(frozen=True)
 class Surroundings:
     """The market of a map's `venue` at its moment: average true range in percent of price (of bars of `atr_from`,
     another venue where its own has none), funding paid by longs in 24 h in percent of notional, change of open interest
-    in coins in 24 h in percent, seconds between its order book and the moment. Null where the data are not stored, for
-    the reasons in `lacking`."""
+    in coins in 24 h in percent, seconds by which its order book is older than the moment (negative: read after it).
+    Null where the data are not stored, for the reasons in `lacking`."""
 
     venue: str
     atr_pct: float | None = None
@@ -207,7 +212,8 @@ def leverage_shares(heatmap: Heatmap, cluster: Cluster) -> tuple[LeverageShare, 
 def without_depth(markets: Iterable[Surroundings]) -> Notes:
     """One note of the venues whose order book is not known; none where all are."""
     venues = list(dict.fromkeys(one.venue for one in markets if one.book_age_s is None))
-    return (note("depth_not_stored", venues=venues),) if venues else ()
+    within_s = BOOK_WITHIN.total_seconds()
+    return (note("depth_not_stored", venues=venues, within_s=within_s),) if venues else ()
 
 
 def resting_before(cluster: Cluster, mark_px: float, depth: RestingDepth | None) -> float | None:
@@ -241,7 +247,7 @@ def _known_of(about: Surroundings) -> Iterator[str]:
     if about.open_interest_24h_pct is not None:
         yield f"open interest 24 h {about.open_interest_24h_pct:+.1f} %"
     if about.book_age_s is not None:
-        yield f"order book read {about.book_age_s:.0f} s apart"
+        yield f"order book read {age(abs(about.book_age_s))} {'after' if about.book_age_s < 0 else 'before'}"
 
 
 def _apart_pct(one: Cluster, other: Cluster) -> float:

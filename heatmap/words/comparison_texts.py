@@ -101,6 +101,11 @@ def _moves(values: Values) -> str:
     return f"whether it is moved by {values['low_pct']:+.1f} to {values['high_pct']:+.1f} % of price"
 
 
+def _whose(values: Values) -> str:
+    """Of whom a share is that stands beside a map's."""
+    return "the truth's crowd" if values.get("of_crowd") else "the truth"
+
+
 def _others(values: Values) -> str:
     return " and ".join(one for one in values["venues"] if one != values["venue"])
 
@@ -140,8 +145,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
         "reach as far as it does"
     ),
     "set_aside": (
-        "covers no more than {range_pct:.3g} % of the mark, where too few positions lie to rank it among the others: "
-        "it narrows none of them"
+        "reaches no farther than {range_pct:.3g} % from the mark, where too few positions lie to rank it among the "
+        "others, which are ranked as far as they reach"
     ),
     "held_against_whole": (
         "a reading of the same positions: held against the whole truth, whales included, not against its crowd"
@@ -156,14 +161,14 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     # what one change would explain, and single clusters
     "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
     "untold": lambda values: (
-        "what the truth cannot tell of it: "
+        "the truth cannot tell "
         + " and ".join(
             (
                 *(["whether its sides are exchanged"] if values["sides"] else []),
                 *([_moves(values)] if values["high_pct"] > values["low_pct"] else []),
             )
         )
-        + " (it then fits as well, but for the noise of the truth)"
+        + ": so changed it would fit about as well"
     ),
     "looks_scaled": _looks_scaled,
     "looks_moved": lambda values: (
@@ -173,6 +178,16 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "looks_centred_on_mean": lambda values: (
         f"it looks centred on {values['px']:,.6g}, the mean price of the last {hours(values['window_s'])} and "
         f"{values['away']:+.1%} from the mark: it fits best moved by {values['value']:+.1f} % ({_instead(values)})"
+    ),
+    "swept_levels": lambda values: (
+        f"{percent(values['share'])} of its {values['side']}s lie between {values['low_px']:,.6g} and "
+        f"{values['high_px']:,.6g}, where the price was within the last {hours(values['window_s'])} and whoever stood "
+        f"there was liquidated; the truth and our models have at most {percent(values['beside'])} there"
+        + (
+            ": it may be of an earlier moment, keep levels that are gone, be moved, or have its sides exchanged"
+            if values["alone"]
+            else ""
+        )
     ),
     "venue_missing": lambda values: (
         f"it looks as if {values['venue']} were missing: the sum of {_others(values)} fits it better than the sum of "
@@ -185,21 +200,26 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "venues_not_in_rows": "its rows lack {venues:names}, of which there are maps beside it",
     "venues_gave_nothing": "Asked for and not there: {venues:names}.",
-    "phantom_cluster": (
-        "phantom cluster: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
+    "phantom_cluster": lambda values: (
+        f"phantom cluster: {percent(values['share'], 0)} of its {values['side']}s near {values['px']:,.6g}, where "
+        f"{_whose(values)} has {percent(values['beside'])}"
     ),
-    "heavy_cluster": (
-        "too much in one place: {share:percent0} of its {side}s near {px:,.6g}, where the truth has {beside:percent}"
+    "heavy_cluster": lambda values: (
+        f"too much in one place: {percent(values['share'], 0)} of its {values['side']}s near {values['px']:,.6g}, "
+        f"where {_whose(values)} has {percent(values['beside'])}"
     ),
-    "missed_cluster": (
-        "missed cluster: {share:percent0} of the truth's {side}s near {px:,.6g}, where it has {beside:percent}"
+    "missed_cluster": lambda values: (
+        f"missed cluster: {percent(values['share'], 0)} of the {values['side']}s of {_whose(values)} near "
+        f"{values['px']:,.6g}, where it has {percent(values['beside'])}"
     ),
-    "missed_holder": (
-        "one holder has {holder:percent0} of {share:percent0} of the truth's {side}s near {px:,.6g}, where it has "
-        "{beside:percent}: no model of a crowd can know it"
+    "missed_holder": lambda values: (
+        f"one holder has {percent(values['holder'], 0)} of a cluster with {percent(values['share'], 0)} of the "
+        f"{values['side']}s of {_whose(values)} near {values['px']:,.6g}, where it has {percent(values['beside'])}: no "
+        "model of a crowd can know it"
     ),
     "missed_by_several": lambda values: (
-        f"missed: {percent(values['share'], 0)} of the truth's {values['side']}s near {values['px']:,.6g}"
+        f"missed: {percent(values['share'], 0)} of the {values['side']}s of {_whose(values)} near "
+        f"{values['px']:,.6g}"
         + (
             f", of which one holder has {percent(values['holder'], 0)}"
             if values["holder"] is not None
@@ -296,8 +316,8 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "market_unknown": "{what:names} of {venue:venue} over 24 h: empty, not stored for that time",
     "depth_not_stored": (
-        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within 15 min is "
-        "stored (`check` reads Hyperliquid's)"
+        "resting depth between the mark and a cluster is empty for {venues:venues}: no order book within "
+        "{within_s:age} is stored (`check` reads Hyperliquid's)"
     ),
     # what became of clusters
     "moved_by_accounts": lambda values: (

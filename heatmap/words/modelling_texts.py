@@ -35,7 +35,11 @@ def _scaled(values: Values) -> str:
     ).format(**values)
     unlevered = values["unlevered"]
     floored = f"; what falls below 1x ({unlevered:.1%} of shares) is set to 1x" if unlevered > 0 else ""
-    which = "leverages that go by the coin" if values["coordinate"] == "mixed" else "leverages"
+    which = "leverages"
+    if values.get("part", values["coordinate"] == "mixed"):
+        which = (
+            f"leverages that go by {'volatility' if values['coordinate'] == 'of-volatility' else 'the coin'}"
+        )
     return f"{which} are {values['scale']:.3g} times the model's, by {by}{floored}"
 
 
@@ -115,7 +119,7 @@ MODELLING: Final[dict[str, str | Callable[[Values], str]]] = {
     "scaled": _scaled,
     "turnover_classes": "{count} turnover classes at {rates:rates} times the market's activity",
     "above_highest": (
-        "leverage above the venue's highest of {highest:g}x ({share:.1%} of shares) is null mass"
+        "leverage above {highest:g}x, as far as the model reaches here ({share:.1%} of shares), is null mass"
     ),
     "follows_the_mark": (
         "of open interest {share:by_side} keeps its distance from the mark, whatever its entry: of no age, never swept"
@@ -128,7 +132,7 @@ MODELLING: Final[dict[str, str | Callable[[Values], str]]] = {
     "unbounded_not_levelled": (
         "no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
     ),
-    "unbounded": "no bounds: the model was not validated on any held-out map",
+    "unbounded": "no bounds: too few coins or maps were held out from the fit to tell how far off it is",
     "withheld_nothing_below": (
         "{side} bounds within {distances:rates} % are withheld: so little stands there that they would begin at nothing"
     ),

@@ -260,6 +260,9 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         f"{values['rows']} rows of pixels on {'a logarithmic' if values['is_log'] else 'an even'} axis: one is "
         f"{values['step_px']:,.6g} ({values['step_pct']:.3f} % of price), and nothing finer is known"
     ),
+    "picture_levels": (
+        "{count} levels of one height, {rows:.2f} rows of pixels, were found by their steps, and are read as such"
+    ),
     "picture_accuracy": lambda values: (
         f"read to within about {values['w1_pct']:.2g} % of price (W1), as far as the picture shows it: rows of pixels "
         f"{values['rows_pct']:.2g}, packing {values['packing_pct']:.2g}, what is too faint {values['faint_pct']:.2g}"
@@ -283,7 +286,7 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
     ),
     "moments_apart": lambda values: (
         f"its moment is {age(values['gap_s'])} {values['when']} the truth's: "
-        f"{'the truth' if values['when'] == 'after' else 'the map'} is the older of both."
+        f"{'the truth' if values['when'] == 'after' else 'the map'} is the older of the two."
     ),
     "moment_ago": "of {at}, {age_s:age} ago.",
     "marks_apart": "its mark is {basis_pct:+.2f} % from the truth's ({model_px:,.6g} and {truth_px:,.6g}).",

@@ -18,7 +18,7 @@ from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.discovery.known_accounts import book
 from liqtruth.indexer.evm.sizing import DATASET, SIZES
-from liqtruth.indexer.positions.catalogue import check_coin
+from liqtruth.indexer.positions.catalogue import check_coin, known_coins
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.storage.database.markets import last_markets
@@ -103,11 +103,13 @@ def _line(one: SideKnown) -> str:
 
 
 def coverage_report(store: Store, coin: str | None = None) -> CoverageReport:
-    """What is stored by now, of one coin or of all; raises `UnknownCoin` for one that nothing is stored of."""
-    if coin is not None:
+    """What is stored by now, of one coin or of all. Raises `UnknownCoin` for one that nothing is stored of, and where
+    no coin is known yet `NothingStored`, unless somebody was sized."""
+    readings = Readings(store, coin)
+    unread = tuple(_unread(store, readings))
+    if coin is not None and (known_coins(store) or not unread):
         check_coin(store, coin)
     markets = {name: row for name, row in last_markets(store.database, VENUE).items() if coin in (None, name)}
-    readings = Readings(store, coin)
     known = _valued(readings.known(), markets, book(store).select("address", found="source"))
     names = sorted({*markets, *known["coin"].unique()}, key=lambda name: -_interest(markets.get(name)))
     parts = known.partition_by("coin", "side", as_dict=True)
@@ -116,7 +118,7 @@ def coverage_report(store: Store, coin: str | None = None) -> CoverageReport:
         for name in names
         for side in SIDES
     ]
-    return CoverageReport(tuple(sides), tuple(_unread(store, readings)))
+    return CoverageReport(tuple(sides), unread)
 
 
 def _interest(market: Market | None) -> float:

@@ -24,6 +24,11 @@ HOUR_S: Final = 3600.0
 SKEW_S: Final = 5.0
 SHOWN_FAULTS: Final = 4
 AGE_SHARES: Final = (0.5, 0.9, 0.99)
+COLUMNS: Final = (
+    *("address", "coin", "szi", "mark_px", "notional_usd", "as_of", "source"),
+    *("status", "check", "exchange_read"),
+)
+"""Of positions: those of everyone are read."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,7 @@ def status_of(store: Store) -> Status:
     """What is stored by now, and what the last watch wrote."""
     met = known_accounts.yields(store)
     process, watch = running_process(store), read_state(store)
-    readings = Readings(store)
+    readings = Readings(store, columns=COLUMNS)
     positions, accounts, stored = readings.known(), readings.accounts(), readings.book()
     last = positions["as_of"].max() or accounts["as_of"].max()
     as_of = max(

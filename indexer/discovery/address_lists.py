@@ -43,9 +43,10 @@ def _of_table(path: Path) -> list[str]:
     values = _of_json_list(path) if path.suffix.lower() == ".json" else None
     if values is None:
         table = read_table(path)
-        column = next((name for name in table.columns if name.lower().replace("_", "") in COLUMNS), None)
-        if column is None:
-            raise BadInput(f"{path}: no column of {', '.join(COLUMNS)} among {', '.join(table.columns[:12])}")
+        at = _column_of(table.columns)
+        if at is None:
+            raise BadInput(f"{path}: {_no_column(table.columns)}")
+        column = table.columns[at]
         if table[column].dtype.is_nested():
             raise BadInput(f"{path}: the cells of {column} are no addresses")
         values = table[column].cast(pl.String).drop_nulls().to_list()
@@ -80,11 +81,21 @@ def _addresses(path: Path, lines: Sequence[str]) -> Iterator[str]:
 
 def _column(path: Path, number: int, first: str) -> int | None:
     """Which column of a CSV holds addresses; None for a plain list."""
-    names = [cell.strip().lower() for cell in next(csv.reader([first]))]
-    found = next((names.index(name) for name in COLUMNS if name in names), None)
-    if found is None and len(names) > 1 and not names[0].startswith("0x"):
-        raise BadInput(f"{path}: line {number}: no column of {', '.join(COLUMNS)} among {', '.join(names)}")
+    names = next(csv.reader([first]))
+    found = _column_of(names)
+    if found is None and len(names) > 1 and not names[0].strip().lower().startswith("0x"):
+        raise BadInput(f"{path}: line {number}: {_no_column(names)}")
     return 0 if found is None and len(names) > 1 else found
+
+
+def _column_of(names: Sequence[str]) -> int | None:
+    """Which of a table's columns holds addresses: the first that `COLUMNS` names, in any case, with `_` or without."""
+    folded = [name.strip().lower().replace("_", "") for name in names]
+    return next((folded.index(name) for name in COLUMNS if name in folded), None)
+
+
+def _no_column(names: Sequence[str]) -> str:
+    return f"no column of {', '.join(COLUMNS)} among {', '.join(names[:12])}"
 
 
 def _cell(line: str, column: int) -> str:

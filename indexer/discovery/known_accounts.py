@@ -7,7 +7,6 @@ from typing import Final
 import polars as pl
 
 from liqtruth.heatmap.errors import MissingData
-from liqtruth.indexer.discovery.address_lists import read_addresses
 from liqtruth.indexer.frames import MOMENT, Schema
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
@@ -54,6 +53,8 @@ def yields(store: Store) -> pl.DataFrame:
 
 def known_addresses(store: Store, files: Sequence[Path] | None) -> list[str]:
     """Those of the files, else everyone in the address book; raises `MissingData` where that is empty."""
+    from liqtruth.indexer.discovery.address_lists import read_addresses
+
     listed = [address for path in files or () for address in read_addresses(path)] or book(store)[
         "address"
     ].to_list()

@@ -12,21 +12,27 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
-import msgspec
 import polars as pl
 
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.discovery.address_book import Label
 from liqtruth.indexer.discovery.address_lists import ADDRESS, read_addresses
-from liqtruth.indexer.frames import Schema
+from liqtruth.indexer.discovery.source_answers import (
+    LEADERBOARD,
+    REFERRAL,
+    SUB_ACCOUNTS,
+    VAULT_DETAILS,
+    VAULTS,
+    leaders_frame,
+)
 from liqtruth.indexer.info.budget import weight_of
 from liqtruth.indexer.info.client import InfoClient
-from liqtruth.indexer.info.decoding import ItemDecoder, Sifted
-from liqtruth.indexer.info.wire import Payload, Size, decode_recent_trades
+from liqtruth.indexer.info.decoding import Sifted
+from liqtruth.indexer.info.wire import decode_recent_trades
 from liqtruth.storage.net.answers import ACCEPTED, shown_url, whole_body
 
 T = TypeVar("T")
@@ -34,102 +40,6 @@ T = TypeVar("T")
 STATS_URL: Final = "https://stats-data.hyperliquid.xyz"
 LARGEST_LIST: Final = 128 * 2**20
 STATS_TIMEOUT_S: Final = 120.0
-
-LEADERS: Final[Schema] = {
-    "address": pl.String(),
-    "account_value_usd": pl.Float64(),
-    "day_pnl_usd": pl.Float64(),
-    "day_volume_usd": pl.Float64(),
-    "week_pnl_usd": pl.Float64(),
-    "week_volume_usd": pl.Float64(),
-    "all_time_pnl_usd": pl.Float64(),
-    "all_time_volume_usd": pl.Float64(),
-}
-
-
-class Performed(Payload, frozen=True):
-    pnl: Size
-    vlm: Size
-
-
-class Leader(Payload, frozen=True):
-    eth_address: str
-    account_value: Size
-    window_performances: list[tuple[str, Performed]]
-
-
-class _Leaderboard(Payload, frozen=True):
-    leaderboard_rows: Annotated[list[Leader], msgspec.Meta(min_length=1)]
-
-
-class _SubAccount(Payload, frozen=True):
-    sub_account_user: str
-    master: str
-
-
-class _Referrer(Payload, frozen=True):
-    referrer: str
-
-
-class _Referred(Payload, frozen=True):
-    user: str
-
-
-class _Referrals(Payload, frozen=True):
-    referral_states: tuple[_Referred, ...] = ()
-
-
-class _ReferrerState(Payload, frozen=True):
-    data: _Referrals | None = None
-
-
-class _Referral(Payload, frozen=True):
-    referred_by: _Referrer | None = None
-    referrer_state: _ReferrerState | None = None
-
-
-class _Follower(Payload, frozen=True):
-    user: str
-
-
-class _Children(Payload, frozen=True):
-    child_addresses: tuple[str, ...] = ()
-
-
-class _Relationship(Payload, frozen=True):
-    type: str
-    data: _Children | None = None
-
-
-class _VaultDetails(Payload, frozen=True):
-    vault_address: str
-    leader: str
-    followers: tuple[_Follower, ...] = ()
-    relationship: _Relationship | None = None
-
-
-class _VaultSummary(Payload, frozen=True):
-    vault_address: str
-    leader: str
-    tvl: Size = 0.0
-    relationship: _Relationship | None = None
-
-
-class _ListedVault(Payload, frozen=True):
-    summary: _VaultSummary
-
-
-_leaderboard = ItemDecoder[_Leaderboard]("leaderboard", _Leaderboard, {"leaderboardRows": Leader})
-_sub_accounts = ItemDecoder[list[_SubAccount] | None](
-    "subAccounts", list[_SubAccount] | None, {"": _SubAccount}
-)
-_referral = ItemDecoder[_Referral]("referral", _Referral, {})
-_vault_details = ItemDecoder[_VaultDetails | None](
-    "vaultDetails", _VaultDetails | None, {"followers": _Follower}
-)
-_vaults = ItemDecoder[list[_ListedVault]](
-    "vaults", Annotated[list[_ListedVault], msgspec.Meta(min_length=1)], {"": _ListedVault}
-)
 
 
 @dataclass(frozen=True)
@@ -222,10 +132,10 @@ class _Search:
 async def leaderboard(stats_url: str = STATS_URL, timeout_s: float = STATS_TIMEOUT_S) -> Found:
     """Everyone on the leaderboard, with account value, profit and volume. Raises `SourceUnreachable`, `WireError`."""
     search = _Search("leaderboard", requests=1)
-    board, sifted = _leaderboard.read(*await _fetched(stats_url, "/Mainnet/leaderboard", timeout_s))
+    board, sifted = LEADERBOARD.read(*await _fetched(stats_url, "/Mainnet/leaderboard", timeout_s))
     search.note(sifted)
     search.meet(row.eth_address for row in board.leaderboard_rows)
-    return search.found(_leaders(board.leaderboard_rows))
+    return search.found(leaders_frame(board.leaderboard_rows))
 
 
 async def vaults(
@@ -233,7 +143,7 @@ async def vaults(
 ) -> Found:
     """All vaults and their leaders; depositors and children of the `most_details` largest, 20 weight each."""
     search = _Search("vault", client, requests=1)
-    reported, sifted = _vaults.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
+    reported, sifted = VAULTS.read(*await _fetched(stats_url, "/Mainnet/vaults", timeout_s))
     search.note(sifted)
     listed = [vault.summary for vault in reported]
     for vault in listed:
@@ -245,7 +155,7 @@ async def vaults(
 
 
 async def _note_vault(search: _Search, address: str) -> None:
-    details = await search.ask(_vault_details, "vaultDetails", vaultAddress=address)
+    details = await search.ask(VAULT_DETAILS, "vaultDetails", vaultAddress=address)
     if details is None:
         return
     search.meet(follower.user for follower in details.followers if follower.user != "Leader")
@@ -263,7 +173,7 @@ async def sub_accounts(client: InfoClient, masters: Sequence[str]) -> Found:
 
 
 async def _note_children(search: _Search, master: str) -> None:
-    for child in await search.ask(_sub_accounts, "subAccounts", user=master) or ():
+    for child in await search.ask(SUB_ACCOUNTS, "subAccounts", user=master) or ():
         search.meet([child.sub_account_user])
         search.call(child.sub_account_user, "sub-account", child.master)
 
@@ -285,7 +195,7 @@ async def referrals(client: InfoClient, users: Sequence[str], most: int) -> Foun
 
 async def _note_referrals(search: _Search, user: str) -> tuple[list[str], list[str]]:
     """Who referred the user (at most one), and whom the user referred."""
-    answer = await search.ask(_referral, "referral", user=user)
+    answer = await search.ask(REFERRAL, "referral", user=user)
     if answer is None:
         return [], []
     above = [] if answer.referred_by is None else [answer.referred_by.referrer.lower()]
@@ -342,17 +252,3 @@ async def _fetched(stats_url: str, path: str, timeout_s: float) -> tuple[bytes, 
     except (httpx.RequestError, TimeoutError) as error:
         cause = str(error) or f"no whole answer within {timeout_s:g} s"
         raise SourceUnreachable(f"{shown}{path}: {cause}") from error
-
-
-def _leaders(rows: Sequence[Leader]) -> pl.DataFrame:
-    """The board as a frame; a window that is not reported is null."""
-    windows = [dict(row.window_performances) for row in rows]
-    columns: dict[str, list[Any]] = {
-        "address": [row.eth_address.lower() for row in rows],
-        "account_value_usd": [row.account_value for row in rows],
-    }
-    for name, window in (("day", "day"), ("week", "week"), ("all_time", "allTime")):
-        reported = [performed.get(window) for performed in windows]
-        columns[f"{name}_pnl_usd"] = [None if one is None else one.pnl for one in reported]
-        columns[f"{name}_volume_usd"] = [None if one is None else one.vlm for one in reported]
-    return pl.DataFrame(columns, schema=dict(LEADERS)).unique("address", keep="first", maintain_order=True)

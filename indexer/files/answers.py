@@ -5,9 +5,8 @@ websocket; a folder one file per account, named after its address. All are the s
 off until a `clearinghouseState` is left, and hands on what the wrappings state. It decodes no state.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -15,7 +14,30 @@ from msgspec.structs import replace
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.info.decoding import repeated_key
+from liqtruth.indexer.files.wrappings import (
+    ASKED,
+    BESIDE,
+    LIST,
+    LISTS,
+    MANY,
+    MEMBERS,
+    MODES,
+    NULL,
+    OWNERS,
+    PAIRS,
+    SPOTS,
+    STATES,
+    TIMES,
+    WRAPPING,
+    Raw,
+    Wrapping,
+    lost_some,
+    moment_of,
+    opens,
+    refuse_repeated,
+    text_of,
+    twice_told,
+)
 
 NO_POSITIONS: Final = ("webData3", "subscriptionResponse", "pong")
 """Channels whose frames carry no positions."""
@@ -23,8 +45,6 @@ DEEPEST: Final = 5
 """Wrappings around one state; a document that is nested deeper is none of these."""
 FIRST_LINES: Final = 50
 """So many lines are tried to find what a file of JSON lines is."""
-Raw = msgspec.Raw
-NULL: Final = Raw(b"null")
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -51,112 +71,31 @@ class Unread(msgspec.Struct, frozen=True):
 Entry = Answer | Unread
 
 
-class Wrapping(msgspec.Struct, gc=False, rename="camel"):
-    """Every field by which an account's state is wrapped somewhere; a field that is absent is empty."""
-
-    address: Raw = Raw()
-    user: Raw = Raw()
-    wallet: Raw = Raw()
-    account: Raw = Raw()
-    addr: Raw = Raw()
-    users: Raw = Raw()
-    addresses: Raw = Raw()
-    wallets: Raw = Raw()
-    sub_account_user: Raw = Raw()
-    dex: Raw = Raw()
-    state: Raw = Raw()
-    clearinghouse_state: Raw = Raw()
-    perp: Raw = Raw()
-    response: Raw = Raw()
-    result: Raw = Raw()
-    clearinghouse_states: Raw = Raw()
-    states: Raw = Raw()
-    snapshots: Raw = Raw()
-    accounts: Raw = Raw()
-    results: Raw = Raw()
-    dex_to_clearinghouse_state: Raw = Raw()
-    perp_dex_states: Raw = Raw()
-    spot: Raw = Raw()
-    spot_state: Raw = Raw()
-    spot_clearinghouse_state: Raw = Raw()
-    mode: Raw = Raw()
-    abstraction: Raw = Raw()
-    user_abstraction: Raw = Raw()
-    channel: Raw = Raw()
-    data: Raw = Raw()
-    request: Raw = Raw()
-    asset_positions: Raw = Raw()
-    margin_summary: Raw = Raw()
-    time: Raw = Raw()
-    as_of: Raw = msgspec.field(default=Raw(), name="as_of")
-    successful_states: Raw = msgspec.field(default=Raw(), name="successful_states")
-    failed_wallets: Raw = msgspec.field(default=Raw(), name="failed_wallets")
-    captured_at: Raw = msgspec.field(default=Raw(), name="captured_at")
-    snake_state: Raw = msgspec.field(default=Raw(), name="clearinghouse_state")
-    snake_spot: Raw = msgspec.field(default=Raw(), name="spot_clearinghouse_state")
-    snake_mode: Raw = msgspec.field(default=Raw(), name="user_abstraction")
-    ts: Raw = Raw()
-    timestamp: Raw = Raw()
-    server_time: Raw = Raw()
-
-    def first_of(self, *names: str) -> Raw | None:
-        """The first of the fields that is there and not null."""
-        for name in names:
-            value = getattr(self, name)
-            if value and value != NULL:
-                return value  # type: ignore[no-any-return]
-        return None
-
-
-OWNERS: Final = ("address", "user", "wallet", "sub_account_user", "account", "addr")
-ASKED: Final = ("users", "addresses", "wallets")
-"""Accounts of a batch, whose answers are in the order in which they were asked for."""
-STATES: Final = ("clearinghouse_state", "snake_state", "state", "perp", "response", "result")
-MANY: Final = ("clearinghouse_states", "dex_to_clearinghouse_state", "states", "perp_dex_states")
-LISTS: Final = ("snapshots", "accounts", "results", "successful_states")
-SPOTS: Final = ("spot_clearinghouse_state", "snake_spot", "spot_state", "spot")
-MODES: Final = ("user_abstraction", "snake_mode", "abstraction", "mode")
-TIMES: Final = ("time", "as_of", "timestamp", "ts", "captured_at", "server_time")
-
-BESIDE: Final = frozenset(Wrapping.__struct_encode_fields__)
-"""What may stand beside the accounts of an object from addresses to answers."""
-
-_wrapping = msgspec.json.Decoder(Wrapping)
-_list = msgspec.json.Decoder(list[Raw])
-_pairs = msgspec.json.Decoder(list[tuple[str, Raw]])
-_members = msgspec.json.Decoder(dict[str, Raw])
-
-
 def holds_answers(document: bytes | Raw) -> bool:
     """Whether a JSON object is one answer or wraps some; false for the row of a table and anything else."""
     try:
-        entry = _wrapping.decode(document)
+        entry = WRAPPING.decode(document)
         if entry.data and (entry.channel or entry.first_of(*OWNERS) or _asked(entry)):
             return True
-        if entry.first_of("asset_positions") or (entry.margin_summary and _opens(entry.margin_summary, b"{")):
+        if entry.first_of("asset_positions") or (entry.margin_summary and opens(entry.margin_summary, b"{")):
             return True
         wrapped = (getattr(entry, name) for name in (*STATES, *MANY))
-        if any(_opens(value, b"{[") or bytes(value) == b"null" for value in wrapped if value):
+        if any(opens(value, b"{[") or bytes(value) == b"null" for value in wrapped if value):
             return True
         if any(_holds_some(value) for value in (getattr(entry, name) for name in LISTS) if value):
             return True
-        members = _members.decode(document)
+        members = MEMBERS.decode(document)
     except NOT_DECODED:
         return False
     return any(
-        ADDRESS.fullmatch(name) and (_opens(one, b"{[") or one == NULL) for name, one in members.items()
+        ADDRESS.fullmatch(name) and (opens(one, b"{[") or one == NULL) for name, one in members.items()
     )
 
 
 def _holds_some(listed: Raw) -> bool:
-    return _opens(listed, b"[") and any(
-        _opens(one, b"{") and holds_answers(one) for one in _list.decode(listed)[:1]
+    return opens(listed, b"[") and any(
+        opens(one, b"{") and holds_answers(one) for one in LIST.decode(listed)[:1]
     )
-
-
-def _opens(value: bytes | Raw, brackets: bytes) -> bool:
-    first = bytes(memoryview(value)[:1])
-    return first != b"" and first in brackets
 
 
 def answers_of_document(content: bytes, who: Answer) -> Iterator[Entry]:
@@ -165,7 +104,7 @@ def answers_of_document(content: bytes, who: Answer) -> Iterator[Entry]:
         yield from unwrapped(replace(who, state=content))
         return
     try:
-        entries = _list.decode(content)
+        entries = LIST.decode(content)
     except NOT_DECODED as error:
         cut = "truncated" in str(error)
         problem = f"cut off after {len(content)} bytes" if cut else f"not JSON: {error}"
@@ -194,7 +133,7 @@ def first_documents(content: bytes) -> list[bytes | Raw]:
     if not content.lstrip().startswith(b"["):
         return [content]
     try:
-        return list(_list.decode(content)[:FIRST_LINES])
+        return list(LIST.decode(content)[:FIRST_LINES])
     except NOT_DECODED:
         return []
 
@@ -204,11 +143,11 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
     try:
         if depth > DEEPEST:
             raise ValueError("nested too deep")
-        if _opens(entry.state.lstrip() if isinstance(entry.state, bytes) else entry.state, b"["):
-            for inner in _list.decode(entry.state):
+        if opens(entry.state.lstrip() if isinstance(entry.state, bytes) else entry.state, b"["):
+            for inner in LIST.decode(entry.state):
                 yield from unwrapped(replace(entry, state=inner), depth + 1)
             return
-        wrapping = _wrapping.decode(entry.state)
+        wrapping = WRAPPING.decode(entry.state)
         who = _with_wrapping(wrapping, entry)
         if wrapping.asset_positions or wrapping.margin_summary:
             yield who
@@ -223,10 +162,10 @@ def unwrapped(entry: Answer, depth: int = 0) -> Iterator[Entry]:
 def _with_wrapping(wrapping: Wrapping, outer: Answer) -> Answer:
     """`outer` with what the wrapping adds; two addresses or dexes that differ raise `ValueError`."""
     address = _owner(wrapping)
-    dex = _text(wrapping.first_of("dex"))
+    dex = text_of(wrapping.first_of("dex"))
     if request := wrapping.first_of("request"):
-        asked = _wrapping.decode(request)
-        address, dex = address or _text(asked.first_of(*OWNERS)), dex or _text(asked.first_of("dex"))
+        asked = WRAPPING.decode(request)
+        address, dex = address or text_of(asked.first_of(*OWNERS)), dex or text_of(asked.first_of("dex"))
     if address and outer.address and address.lower() != outer.address.lower():
         raise ValueError(f"it is named {address[:50]!r}, its place {outer.address!r}")
     return replace(
@@ -234,8 +173,8 @@ def _with_wrapping(wrapping: Wrapping, outer: Answer) -> Answer:
         address=address or outer.address,
         dex=outer.dex if dex is None else dex,
         spot=wrapping.first_of(*SPOTS) or outer.spot,
-        mode=_text(wrapping.first_of(*MODES)) or outer.mode,
-        stated_at=_moment(wrapping.first_of(*TIMES)) or outer.stated_at,
+        mode=text_of(wrapping.first_of(*MODES)) or outer.mode,
+        stated_at=moment_of(wrapping.first_of(*TIMES)) or outer.stated_at,
     )
 
 
@@ -243,46 +182,28 @@ def _owner(wrapping: Wrapping) -> str | None:
     """Whose it is; two fields that name two accounts raise `ValueError`."""
     reported = [value for name in OWNERS if (value := getattr(wrapping, name)) and value != NULL]
     if len(reported) > 1:
-        texts = [_text(value) for value in reported if _opens(value, b'"')]
+        texts = [text_of(value) for value in reported if opens(value, b'"')]
         named = sorted({text.lower() for text in texts if text and ADDRESS.fullmatch(text)})
         if len(named) > 1:
             raise ValueError(f"it names two accounts, {named[0]} and {named[1]}")
-    return _text(reported[0]) if reported else None
-
-
-def _refuse_repeated(document: bytes | Raw, members: Mapping[str, Raw]) -> None:
-    """Raise `ValueError` for a key that the wrapping has twice."""
-    if _lost_some(document, members) and (twice := repeated_key(bytes(document), top_only=True)):
-        raise ValueError(f"the key {twice[:50]!r} is there twice in one object")
-
-
-def _lost_some(document: bytes | Raw, members: Mapping[str, Raw]) -> bool:
-    """Whether an object is longer than its members are together: it had more of them, or escapes in their names."""
-    names = sum(_ink(name.encode("utf-8", "replace")) + 2 for name in members)
-    return _ink(document) != names + sum(map(_ink, members.values())) + 2 * len(members) + 1
-
-
-def _ink(text: bytes | Raw) -> int:
-    """Length without white space."""
-    text = bytes(text)
-    return len(text) - sum(map(text.count, (b" ", b"\n", b"\r", b"\t")))
+    return text_of(reported[0]) if reported else None
 
 
 def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
-    members = _members.decode(who.state)
+    members = MEMBERS.decode(who.state)
     if not any(map(ADDRESS.fullmatch, members)):
-        _refuse_repeated(who.state, members)
-    channel = _text(wrapping.first_of("channel"))
+        refuse_repeated(who.state, members)
+    channel = text_of(wrapping.first_of("channel"))
     if channel in NO_POSITIONS and not (wrapping.data and b"assetPositions" in bytes(wrapping.data)):
         return  # nothing was lost: such frames hold no positions
     yield from _failed(wrapping, who)
     users, batch = _asked(wrapping), wrapping.first_of("data", *STATES, *MANY, *LISTS)
-    if users and batch and _opens(batch, b"["):
+    if users and batch and opens(batch, b"["):
         yield from _of_batch(users, batch, who, depth)
     elif inner := wrapping.first_of("data", *STATES):
         yield from unwrapped(replace(who, state=inner), depth + 1)
     elif listed := wrapping.first_of(*LISTS):
-        for number, inner in enumerate(_list.decode(listed), 1):
+        for number, inner in enumerate(LIST.decode(listed), 1):
             yield from unwrapped(replace(who, where=f"{who.where}: entry {number}", state=inner), depth + 1)
     elif many := wrapping.first_of(*MANY):
         for dex, state in _by_dex(many):
@@ -294,16 +215,16 @@ def _inside(wrapping: Wrapping, who: Answer, depth: int) -> Iterator[Entry]:
 def _asked(wrapping: Wrapping) -> list[str | None]:
     """The accounts that a batch was asked of, as the file states them beside the answers."""
     request = wrapping.first_of("request")
-    for one in (wrapping, *([_wrapping.decode(request)] if request else [])):
-        if (listed := one.first_of(*ASKED)) and _opens(listed, b"["):
-            return [_text(user) for user in _list.decode(listed)]
+    for one in (wrapping, *([WRAPPING.decode(request)] if request else [])):
+        if (listed := one.first_of(*ASKED)) and opens(listed, b"["):
+            return [text_of(user) for user in LIST.decode(listed)]
     return []
 
 
 def _failed(wrapping: Wrapping, who: Answer) -> Iterator[Entry]:
     """Accounts that the provider itself could not read."""
-    if (listed := wrapping.first_of("failed_wallets")) and _opens(listed, b"["):
-        for number, one in enumerate(_list.decode(listed), 1):
+    if (listed := wrapping.first_of("failed_wallets")) and opens(listed, b"["):
+        for number, one in enumerate(LIST.decode(listed), 1):
             yield Unread(
                 f"{who.where}: failed wallet {number}", f"its sender could not read it: {_start(one)}"
             )
@@ -311,7 +232,7 @@ def _failed(wrapping: Wrapping, who: Answer) -> Iterator[Entry]:
 
 def _of_batch(users: list[str | None], answers: Raw, who: Answer, depth: int) -> Iterator[Entry]:
     """The answers of a batch, each with its account; raises `ValueError` where they are not as many."""
-    states = _list.decode(answers)
+    states = LIST.decode(answers)
     if len(states) != len(users):
         raise ValueError(f"answers must be as many as users, got {len(states)} and {len(users)}")
     for number, (user, state) in enumerate(zip(users, states, strict=True), 1):
@@ -324,20 +245,20 @@ def _of_batch(users: list[str | None], answers: Raw, who: Answer, depth: int) ->
 
 def _by_dex(many: Raw) -> list[tuple[str | None, Raw]]:
     """States of several dexes: pairs, an object by dex, or a list of answers."""
-    if _opens(many, b"{"):
-        return list(_members.decode(many).items())
+    if opens(many, b"{"):
+        return list(MEMBERS.decode(many).items())
     try:
-        return list(_pairs.decode(many))
+        return list(PAIRS.decode(many))
     except msgspec.ValidationError:
-        return [(None, entry) for entry in _list.decode(many)]
+        return [(None, entry) for entry in LIST.decode(many)]
 
 
 def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
-    members = _members.decode(who.state)
+    members = MEMBERS.decode(who.state)
     if not any(map(ADDRESS.fullmatch, members)):
         fields = ", ".join(list(members)[:5])
         raise ValueError(f"no account's state in it; its fields are {fields or 'none'}")
-    twice = _contradicted(who.state) if _lost_some(who.state, members) else set()
+    twice = twice_told(who.state) if lost_some(who.state, members) else set()
     for name, state in members.items():
         where = f"{who.where}: {name[:60]}"
         if not ADDRESS.fullmatch(name):
@@ -349,22 +270,6 @@ def _by_address(who: Answer, depth: int) -> Iterator[Entry]:
             yield Unread(where, "null, not a state")
         else:
             yield from unwrapped(replace(who, where=where, address=name, state=state), depth + 1)
-
-
-def _contradicted(document: bytes | Raw) -> set[str]:
-    """Names that the object has twice with different values."""
-    pairs: list[tuple[str, Any]] = json.loads(bytes(document), object_pairs_hook=list)
-    first: dict[str, Any] = {}
-    return {name for name, value in pairs if first.setdefault(name, value) != value}
-
-
-def _text(raw: Raw | None) -> str | None:
-    return None if raw is None else str(msgspec.json.decode(raw, type=str))
-
-
-def _moment(raw: Raw | None) -> int | str | None:
-    text: Any = None if raw is None else msgspec.json.decode(raw)
-    return text if isinstance(text, int | str) and not isinstance(text, bool) else None
 
 
 def _start(state: bytes | Raw) -> str:

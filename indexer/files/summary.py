@@ -13,6 +13,7 @@ from liqtruth.heatmap.words.notes import Note, Notes
 from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.account_files import MetaFile, read_meta
+from liqtruth.indexer.files.table_readings import Readings
 from liqtruth.indexer.frames import POSITION
 from liqtruth.indexer.info.wire import SpotClearinghouseState
 from liqtruth.indexer.margin.checks import Checks
@@ -22,7 +23,7 @@ from liqtruth.indexer.positions.catalogue import known_coins
 from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.markets import last_market
-from liqtruth.storage.database.records import Market, Reading
+from liqtruth.storage.database.records import Market, Reading, Universe
 from liqtruth.storage.store import Store
 
 
@@ -213,3 +214,18 @@ def left_out_of(summaries: Sequence[ImportSummary]) -> str:
     return (
         f"{count:,} left out of {', '.join(one.file for one in summaries)}, named above; the rest is stored"
     )
+
+
+@dataclass
+class Prepared:
+    """A checked file, ready to be written."""
+
+    summary: ImportSummary
+    readings: Readings = field(default_factory=list)
+    markets: list[Market] = field(default_factory=list)
+    universe: Universe | None = None
+
+
+def source_of(path: Path) -> str:
+    """The source of the rows of a file."""
+    return f"file:{path.resolve().parent.name}/{path.name}"

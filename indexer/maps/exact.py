@@ -47,6 +47,11 @@ STALE_AGE_S: Final = 6 * 3600.0
 VALUED_AT_MARK: Final = note("valued_at_mark")
 ASSUMPTIONS: Final = (note("prices_as_sent"), note("other_marks_still"), VALUED_AT_MARK)
 MOST_MOMENTS: Final = 5_000
+OF_MAP: Final = (
+    *("address", "dex", "coin", "szi", "mark_px", "liq_px", "status", "as_of", "age_s", "held_since"),
+    *("leverage", "margin_mode", "account_mode", "account_value_usd", "source", "reading_id"),
+)
+"""Columns of positions that a map and what it says of them are made of."""
 
 
 def exact_map(
@@ -64,7 +69,7 @@ def exact_map(
     """
     if layer is not None:
         return whole_and_layer(store, coin, layer, at, width_bps)[1]
-    positions, market, notes = coin_as_of(store, coin, at)
+    positions, market, notes = coin_as_of(store, coin, at, OF_MAP)
     return map_of_positions(positions, coin, market, width_bps, notes)
 
 
@@ -76,7 +81,7 @@ def whole_and_layer(
     width_bps: float = DEFAULT_WIDTH_BPS,
 ) -> tuple[Heatmap, Heatmap]:
     """The whole map and that of a layer, of the same reading; raises as `exact_map`."""
-    levels = levels_of(*coin_as_of(store, coin, at))
+    levels = levels_of(*coin_as_of(store, coin, at, OF_MAP))
     whole = _map_of_levels(levels, coin, width_bps, ASSUMPTIONS)
     return whole, _layer_map(whole, levels.rows, layer)
 

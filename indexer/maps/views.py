@@ -14,8 +14,6 @@ from liqtruth.heatmap.layers import LAYERS
 from liqtruth.heatmap.series import HeatmapSeries
 from liqtruth.heatmap.words.notes import note
 from liqtruth.heatmap.words.text import utc_text
-from liqtruth.indexer.maps.betas import describe_betas, stored_betas
-from liqtruth.indexer.maps.drilldown import filtered_positions
 from liqtruth.indexer.maps.exact import (
     Part,
     exact_map,
@@ -24,7 +22,6 @@ from liqtruth.indexer.maps.exact import (
     map_of_positions,
     part_of_map,
 )
-from liqtruth.indexer.maps.joint import PARALLEL, joint_view
 from liqtruth.indexer.positions.catalogue import check_coin, no_positions
 from liqtruth.indexer.positions.readings import Readings, coin_as_of
 from liqtruth.storage.errors import NothingStored
@@ -69,6 +66,8 @@ def filtered_map(
     since: datetime | None = None,
 ) -> Heatmap:
     """Only positions that pass the filters; the coverage is the whole map's, and the map says which part it is."""
+    from liqtruth.indexer.maps.drilldown import filtered_positions
+
     positions, market, notes = coin_as_of(store, coin, at)
     kept = filtered_positions(
         positions, holder_share=holder_share, since=since, at=None, strict=True, **filters
@@ -109,6 +108,9 @@ def joint_map(
 
     `betas` go before fitted ones; coins that have none move like `coin`.
     """
+    from liqtruth.indexer.maps.betas import describe_betas, stored_betas
+    from liqtruth.indexer.maps.joint import PARALLEL, joint_view
+
     if move not in MOVES:
         raise BadInput(f"no joint move {move!r}; there are {' and '.join(MOVES)}")
     fitted = stored_betas(store, coin, at) if move == BETA else PARALLEL
@@ -138,6 +140,8 @@ def exact_history(
     only = named_filters(filters or {}, holder_share, since)
 
     def keep(positions: pl.DataFrame, moment: datetime) -> pl.DataFrame:
+        from liqtruth.indexer.maps.drilldown import filtered_positions
+
         return filtered_positions(
             positions, holder_share=holder_share, since=since, at=moment, strict=False, **(filters or {})
         )

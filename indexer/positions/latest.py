@@ -40,22 +40,24 @@ def keep_latest(store: Store) -> None:
 
 @dataclass(eq=False)
 class Latest:
-    """Everything that is known now; `positions` (`STORED`) are of one coin or all, as `MergedReadings` has them."""
+    """Everything that is known now; `positions` (`STORED`, or the columns asked for) are of one coin or all, as
+    `MergedReadings` has them."""
 
     store: Store
     known: LatestKnown
     positions: pl.DataFrame
 
     @classmethod
-    def of(cls, store: Store, coin: str | None) -> "Latest | None":
+    def of(cls, store: Store, coin: str | None, columns: tuple[str, ...] | None = None) -> "Latest | None":
         """Null where readings came since, or where its files are damaged: they can be merged again."""
+        schema = STORED if columns is None else {name: STORED[name] for name in columns}
         with suppress(FileDamaged):
             for _ in range(TRIES):
                 known = LatestKnown.of(store.lake, VENUE)
                 if known is None:
                     return None
                 with suppress(FileNotFoundError):
-                    return cls(store, known, _rows(store, known, "positions", STORED, coin))
+                    return cls(store, known, _rows(store, known, "positions", schema, coin))
         return None
 
     @cached_property
@@ -88,8 +90,8 @@ def _rows(
     store: Store, known: LatestKnown, dataset: str, schema: Schema, coin: str | None = None
 ) -> pl.DataFrame:
     if not known.book:
-        rows = known.read(dataset, coin)
+        rows = known.read(dataset, coin, tuple(schema))
         return empty(schema) if rows is None else conform(rows, schema)
     with suppress(NothingStored):
-        return conform(store.lake.read_snapshots(dataset, [known.book], coin), schema)
+        return conform(store.lake.read_snapshots(dataset, [known.book], coin, tuple(schema)), schema)
     return empty(schema)

@@ -8,7 +8,7 @@ notes) is the row's.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 from msgspec.structs import replace
@@ -16,13 +16,15 @@ from msgspec.structs import replace
 from liqtruth.heatmap.words.notes import Note, Notes, note
 from liqtruth.heatmap.words.text import stamp
 from liqtruth.indexer.frames import MARKETS, empty, from_columns
-from liqtruth.indexer.info.wire import AssetCtx, DexAnswer, Meta, decode_meta
-from liqtruth.indexer.margin.tables import MarginTables
 from liqtruth.storage.database.asking import Asked
 from liqtruth.storage.database.markets import last_market_in, universes_at
 from liqtruth.storage.database.records import Market, Reading, Universe
 from liqtruth.storage.files.coin_names import is_outcome
 from liqtruth.storage.store import Store
+
+if TYPE_CHECKING:
+    from liqtruth.indexer.info.wire import AssetCtx, DexAnswer, Meta
+    from liqtruth.indexer.margin.tables import MarginTables
 
 MARK_LAG: Final = timedelta(minutes=5)
 """A watch reads marks once a minute; a mark that is older than its positions by more than this is noted."""
@@ -32,7 +34,7 @@ VENUE: Final = "hyperliquid"
 SHOWN_DATES: Final = 3
 
 
-def markets_of(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> pl.DataFrame:
+def markets_of(meta: "Meta", ctxs: "Sequence[AssetCtx]", dex: str, as_of: datetime) -> pl.DataFrame:
     """One `MARKETS` row per perpetual of the dex; a mark of zero (never traded) is null."""
     listed = [pair for pair in zip(meta.universe, ctxs, strict=True) if not is_outcome(pair[0].name)]
     if not listed:
@@ -65,12 +67,12 @@ def _whole(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "max_leverage": None if leverage is None else int(leverage)}
 
 
-def markets_answered(meta: Meta, ctxs: Sequence[AssetCtx], dex: str, as_of: datetime) -> list[Market]:
+def markets_answered(meta: "Meta", ctxs: "Sequence[AssetCtx]", dex: str, as_of: datetime) -> list[Market]:
     """Rows to store of a `metaAndAssetCtxs` answer."""
     return market_rows(markets_of(meta, ctxs, dex, as_of))
 
 
-def markets_of_dexes(answers: Mapping[str, DexAnswer], offset_s: float = 0.0) -> pl.DataFrame:
+def markets_of_dexes(answers: "Mapping[str, DexAnswer]", offset_s: float = 0.0) -> pl.DataFrame:
     """A `MARKETS` frame of several dexes, each as of when its answer came; `offset_s` is added to our clock."""
     frames = [
         markets_of(answer.meta, answer.ctxs, dex, datetime.fromtimestamp(answer.came_s + offset_s, UTC))
@@ -94,11 +96,14 @@ def universe_row(meta_json: bytes, dex: str, as_of: datetime) -> Universe:
 
 def stored_tables(
     store: Store, dexes: Sequence[str], at: datetime | Iterable[datetime]
-) -> tuple[Mapping[str, MarginTables], list[Note]]:
+) -> "tuple[Mapping[str, MarginTables], list[Note]]":
     """Margin tables of each dex as they were at `at`, one moment or several, and notes on which ones those are.
 
     Where nothing was stored by then, the first that was stored later stand in, and the note states that.
     """
+    from liqtruth.indexer.info.wire import decode_meta
+    from liqtruth.indexer.margin.tables import MarginTables
+
     moments = [at] if isinstance(at, datetime) else sorted(set(at))
     tables, notes = {}, []
     for dex, rows in universes_at(store.database, VENUE, dexes, moments).items():

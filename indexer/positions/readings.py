@@ -20,7 +20,6 @@ from liqtruth.indexer.positions.intervals import interval_notes, stored_interval
 from liqtruth.indexer.positions.latest import Latest, keep_latest
 from liqtruth.indexer.positions.markets import Beside, markets_beside
 from liqtruth.indexer.positions.merged import STORED, MergedReadings, seen_in
-from liqtruth.indexer.positions.remembered import with_first_sight
 from liqtruth.indexer.positions.watch_state import UnderWay, WatchBatches, batches_of_watch
 from liqtruth.storage.database.records import Market, Reading
 from liqtruth.storage.store import Store
@@ -34,7 +33,9 @@ TOGETHER: Final = 64
 class Readings:
     """What was read of `coin` (null: of all) as far as the ascending `moments` ask for it; a null moment is now.
 
-    Files are opened when they are first needed, and once; `earlier` gives those of the same coin that it has read.
+    Files are opened when they are first needed, and once; `earlier` gives those of the same coin that it has read. Who
+    wants to know little of many names the `columns` (of `KNOWN`, with `as_of`) that `known` is to give, and no others
+    are read where the last writer has merged them.
     """
 
     def __init__(
@@ -43,13 +44,15 @@ class Readings:
         coin: str | None = None,
         moments: Sequence[datetime | None] = (None,),
         earlier: "Readings | None" = None,
+        columns: tuple[str, ...] | None = None,
     ) -> None:
         self._store, self._coin, self._moments, self._earlier = store, coin, moments, earlier
+        self._columns = columns
         # Before the rest: the watch may put them into a book meanwhile.
         self._batches: WatchBatches = batches_of_watch(store) if earlier is None else earlier._batches
 
     def known(self, at: datetime | None = None) -> pl.DataFrame:
-        """Positions known at that moment, columns `KNOWN`."""
+        """Positions known at that moment, columns `KNOWN` or those that were asked for."""
         known, read = self.stored(at), self._batches.until(self._store, at)
         if not read.accounts.is_empty():
             looks = self._merged.looks(at).drop_nulls("coins")
@@ -58,11 +61,15 @@ class Readings:
             known = _laid_over(known, read, newer, looks, self._coin).sort("coin", maintain_order=True)
         moment = at if at is not None else known["as_of"].max()
         age_s = (pl.lit(moment, POSITIONS["as_of"]) - pl.col("as_of")).dt.total_milliseconds() / 1000
-        return known.with_columns(age_s=age_s).select(*KNOWN).rechunk()  # sums follow chunks, to the last bit
+        names = tuple(KNOWN) if self._columns is None else self._columns
+        return known.with_columns(age_s=age_s).select(*names).rechunk()  # sums follow chunks, to the last bit
 
     def accounts(self, at: datetime | None = None) -> pl.DataFrame:
         """The last reading of every account in every dex, those without positions included: `ACCOUNTS`."""
-        both = pl.concat([self.stored_accounts(at), self._batches.until(self._store, at).accounts])
+        stored, lately = self.stored_accounts(at), self._batches.until(self._store, at).accounts
+        if lately.is_empty():
+            return stored
+        both = pl.concat([stored, lately])
         return both.sort("as_of", maintain_order=True).unique(subset=PAIR, keep="last", maintain_order=True)
 
     def notes(self, at: datetime | None = None) -> Notes:
@@ -86,7 +93,8 @@ class Readings:
         """The reading of the most recent of the positions; null where it is a watch's that is under way."""
         if positions.is_empty():
             return None
-        last = positions.sort("as_of", "reading_id")["reading_id"][-1]
+        latest = pl.col("as_of") == pl.col("as_of").max()
+        last = positions.select(pl.col("reading_id").filter(latest).max()).item()
         return self._merged.reading(last) if self._latest is None else self._latest.reading(last)
 
     def market(self, coin: str, positions: pl.DataFrame, at: datetime | None = None) -> Beside:
@@ -107,7 +115,9 @@ class Readings:
             return None
         if self._coin is None:
             keep_latest(self._store)
-        return Latest.of(self._store, self._coin)
+        narrow = self._batches.until(self._store).accounts.is_empty()
+        columns = None if self._columns is None else tuple(one for one in self._columns if one in STORED)
+        return Latest.of(self._store, self._coin, columns if narrow else None)
 
 
 def positions_as_of(store: Store, at: datetime | None = None, coin: str | None = None) -> pl.DataFrame:
@@ -131,10 +141,15 @@ class CoinKnown:
 
 
 def coin_over_time(
-    store: Store, coin: str, moments: Sequence[datetime | None], earlier: Readings | None = None
+    store: Store,
+    coin: str,
+    moments: Sequence[datetime | None],
+    earlier: Readings | None = None,
+    columns: tuple[str, ...] | None = None,
 ) -> Iterator[CoinKnown | None]:
-    """What is known of a coin at each of the ascending moments; null where nothing was read by then."""
-    readings = Readings(store, coin, moments, earlier)
+    """What is known of a coin at each of the ascending moments; null where nothing was read by then. `columns` as
+    `Readings` takes them."""
+    readings = Readings(store, coin, moments, earlier, columns)
     for begin in range(0, len(moments), TOGETHER):
         known = [(readings.known(at), at) for at in moments[begin : begin + TOGETHER]]
         asked = [(positions, readings.last_of(positions), at) for positions, at in known]
@@ -146,11 +161,11 @@ def coin_over_time(
 
 
 def coin_as_of(
-    store: Store, coin: str, at: datetime | None = None
+    store: Store, coin: str, at: datetime | None = None, columns: tuple[str, ...] | None = None
 ) -> tuple[pl.DataFrame, Market | None, Notes]:
     """Positions, market and notes of a coin, read together; raises `NothingStored` where no position is known."""
     check_coin(store, coin)
-    [found] = coin_over_time(store, coin, [at])
+    [found] = coin_over_time(store, coin, [at], columns=columns)
     if found is None:
         raise no_positions(coin, at)
     mark_px = found.market.mark_px if found.market else found.positions["mark_px"].median()
@@ -172,6 +187,8 @@ def _laid_over(
 ) -> pl.DataFrame:
     """`known` with the accounts `newer` as they were read since, but for coins that later `looks` are of; columns
     `STORED`."""
+    from liqtruth.indexer.positions.remembered import with_first_sight
+
     fresh = read.positions.join(newer, on=PAIR, how="semi", maintain_order="left")
     fresh = fresh if coin is None else fresh.filter(pl.col("coin") == coin)
     seen = with_first_sight(fresh, known, newer.filter("was_read"))

@@ -22,8 +22,6 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
-from liqtruth.indexer.margin.reconcile import reconcile
-from liqtruth.indexer.positions.markets import stored_tables
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lock import holder
@@ -207,6 +205,9 @@ class WatchBatches:
         accounts = self.accounts if at is None else self.accounts.filter(pl.col("as_of") <= at)
         if self.state is None or accounts.is_empty():
             return NONE
+        from liqtruth.indexer.margin.reconcile import reconcile
+        from liqtruth.indexer.positions.markets import stored_tables
+
         last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
         holdings = self.positions.join(last, on=[*PAIR, "as_of"], how="semi")
         holdings = holdings.unique(POSITION, keep="last", maintain_order=True)

@@ -120,24 +120,29 @@ async def sweep(
             crawl.on_read, crawl.stop = sight.take, sight.stop
         left = [address for address in listed if address not in parts.stored]
         async with reading_ahead(store, client, batch, left, len(names)) as crawl.ahead:
-            if evm is None or not left:
-                broken, sized = await _read_all(crawl, order or LargestFirst(left)), None
-            else:
-                broken, sized = await _sized_and_read(store, crawl, left, evm)
+            broken, sized = await _sized_and_read(store, crawl, left, evm, order)
         about_books = [] if broken or not books else await _books(store, client, answers, books)
     if broken is not None and (sight is None or not parts.stored):
         raise broken
     if not parts.stored:
-        if crawl.stop.is_set() or not crawl.failed:
-            raise NothingStored("no account was read before the sweep was ended")
-        raise SourceUnreachable(f"none of {len(listed):,} accounts could be read: {_any(crawl.failed)}")
+        raise _nothing_read(crawl, len(listed))
     done = _complete(store, crawl, answers)
     report = _report(done, crawl, budget, resumed, time.monotonic() - started_s, broken)
-    report = replace(report, ahead=crawl.described_ahead())
-    if sized is not None:
-        report = replace(report, notes=(*report.notes, *map(sentence, sized.describe())))
     parts.finish()
-    return replace(report, books=tuple(about_books))
+    about_sizes = () if sized is None else map(sentence, sized.describe())
+    return replace(
+        report,
+        ahead=crawl.described_ahead(),
+        notes=(*report.notes, *about_sizes),
+        books=tuple(about_books),
+    )
+
+
+def _nothing_read(crawl: Crawl, accounts: int) -> LiqtruthError:
+    """Why nothing came of a sweep."""
+    if crawl.stop.is_set() or not crawl.failed:
+        return NothingStored("no account was read before the sweep was ended")
+    return SourceUnreachable(f"none of {accounts:,} accounts could be read: {_any(crawl.failed)}")
 
 
 async def _books(store: Store, client: InfoClient, answers: Mapping[str, DexAnswer], count: int) -> list[str]:
@@ -146,9 +151,16 @@ async def _books(store: Store, client: InfoClient, answers: Mapping[str, DexAnsw
 
 
 async def _sized_and_read(
-    store: Store, crawl: Crawl, addresses: Sequence[str], evm: EvmEndpoint
+    store: Store,
+    crawl: Crawl,
+    addresses: Sequence[str],
+    evm: EvmEndpoint | None,
+    given: LargestFirst | None,
 ) -> tuple[SourceUnreachable | None, SizedFirst | None]:
-    """Size the accounts and read them side by side; the error where the host was gone before the end."""
+    """Size the accounts, where `evm` can, and read them side by side, else in the order that is `given`; the error
+    where the host was gone before the end."""
+    if evm is None or not addresses:
+        return await _read_all(crawl, given or LargestFirst(addresses)), None
     order, dexes = LargestFirst(addresses, sizing=True), list(crawl.tables)
 
     async def sized() -> SizedFirst:

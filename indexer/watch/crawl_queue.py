@@ -53,7 +53,7 @@ HINTS: Final = {
     "day_pnl_usd": "profit_usd",
     "week_volume_usd": "volume_usd",
 }
-"""Columns of the leaderboard (`indexer.discovery.sources.LEADERS`) and what they are here."""
+"""Columns of the leaderboard (`indexer.discovery.source_answers.LEADERS`) and what they are here."""
 CHANGES: Final = {"address": pl.String, "dex": pl.String, "coin": pl.String, "szi": pl.Float64}
 
 

@@ -3,13 +3,12 @@
 The tape finds whoever trades; leaderboard and vaults find large holders that do not. Both are asked at the start and
 every six hours, the first time for a while before anything is read, so that the first reads go where most is expected.
 HyperEVM, where it is asked, shows every five minutes who deposited since.
-Meanwhile its counters can be served for Prometheus, on a loopback port of its own.
 """
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
@@ -17,11 +16,8 @@ from typing import Final, Literal
 
 import polars as pl
 import structlog
-from prometheus_client import CollectorRegistry, start_http_server
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 
-from liqtruth.heatmap.errors import BadInput, LiqtruthError
+from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.discovery import address_book, known_accounts
 from liqtruth.indexer.discovery.find import discover
 from liqtruth.indexer.discovery.on_chain import deposits
@@ -34,6 +30,7 @@ from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.positions.watch_state import WatchState, lock_path, read_state, write_state
 from liqtruth.indexer.sweep.order_book import LARGEST, largest_coins, store_books
+from liqtruth.indexer.watch.metrics import serving_metrics
 from liqtruth.indexer.watch.watch import FAULTS, Pace, Watch
 from liqtruth.storage.lock import alone
 from liqtruth.storage.net.answers import shown_url
@@ -53,36 +50,6 @@ UNKNOWN_YET_S: Final = 1.0
 FILE: Final = "file"
 
 log = structlog.get_logger("liqtruth.watch")
-
-
-COUNTERS: Final = {
-    "reads": "Accounts read, per dex.",
-    "failures": "Reads that failed after all attempts.",
-    "weight": "Weight spent of the exchange's budget.",
-    "too_many_requests": "Answers of 429.",
-    "funding_hours": "Hourly fundings applied between reads.",
-    "marks_pushed": "Marks of a dex that were pushed, at no weight.",
-    "marks_asked": "Marks of a dex that were asked for.",
-}
-GAUGES: Final = {
-    "pairs": "Accounts known, per dex.",
-    "pairs_read": "Of these, read at least once.",
-    "positions": "Positions in the book.",
-    "dirty": "Accounts that traded since they were read.",
-    "queued": "Reads that wait for budget.",
-    "unstored": "Readings that wait to be stored.",
-    "clock_offset_s": "The exchange's clock less ours.",
-    "age_p50_s": "Median age of readings with positions.",
-    "age_p90_s": "90th percentile of the same.",
-    "budget_used_share": "Share of the weight budget that was used.",
-}
-TAPE: Final = {
-    "trades": "Trades taken.",
-    "duplicates": "Trades that came before.",
-    "malformed": "Messages that could not be read.",
-    "connects": "Connections made.",
-    "gaps": "Times that trades may have been missed.",
-}
 
 
 @dataclass(frozen=True)
@@ -309,52 +276,3 @@ def highest_rate(markets: pl.DataFrame, dex: str) -> float:
     """The largest funding rate of the dex per hour, whoever pays it."""
     rate = markets.filter(dex=dex)["funding_rate"].abs().max()
     return float(rate) if isinstance(rate, float) else 0.0
-
-
-class WatchCollector(Collector):
-    """Reads a state at the moment it is asked."""
-
-    def __init__(self, state: WatchState) -> None:
-        self.state = state
-
-    def collect(self) -> Iterator[Metric]:
-        for name, text in COUNTERS.items():
-            yield CounterMetricFamily(f"liqtruth_{name}", text, getattr(self.state, name))
-        for name, text in TAPE.items():
-            yield CounterMetricFamily(f"liqtruth_tape_{name}", text, getattr(self.state.tape, name))
-        for name, text in GAUGES.items():
-            value = getattr(self.state, name)
-            if value is not None:
-                yield GaugeMetricFamily(f"liqtruth_{name}", text, value)
-        by_status = GaugeMetricFamily(
-            "liqtruth_positions_by_status", "Positions by status.", labels=["status"]
-        )
-        for status, count in self.state.statuses.items():
-            by_status.add_metric([status], count)
-        yield by_status
-        faults = CounterMetricFamily("liqtruth_faults", "What went wrong, by kind.", labels=["kind"])
-        for kind, count in list(self.state.faults.counts.items()):
-            faults.add_metric([kind], count)
-        yield faults
-
-
-@contextmanager
-def serving_metrics(state: WatchState, port: int | None, host: str = "127.0.0.1") -> Iterator[int | None]:
-    """Serve `/metrics` for the block and give the port (0 takes a free one); null serves nothing."""
-    if port is None:
-        yield None
-        return
-    registry = CollectorRegistry()
-    registry.register(WatchCollector(state))
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        raise BadInput(
-            f"--metrics-port {port}: cannot listen ({error.strerror}); 0 takes a free one"
-        ) from error
-    try:
-        yield server.server_address[1]
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -100,10 +100,10 @@ class InfoEndpoint:
         self.book = AccountBook(self.market, self.now_ms, self.protocol)
         self.record = Record(self.market, self.market.hyperliquid)
         self._handlers: dict[str, Callable[[Body], Json]] = {
-            "clearinghouseState": lambda body: self.book.clearinghouse(_user(body), self._dex(body)),
+            "clearinghouseState": lambda body: self.book.clearinghouse(user_in(body), self._dex(body)),
             BY_INFO: self._batch,
-            "spotClearinghouseState": lambda body: self.book.spot(_user(body)),
-            "userAbstraction": lambda body: self.book.abstraction(_user(body)),
+            "spotClearinghouseState": lambda body: self.book.spot(user_in(body)),
+            "userAbstraction": lambda body: self.book.abstraction(user_in(body)),
             "meta": lambda body: self.meta(self._dex(body)),
             "metaAndAssetCtxs": self._meta_and_contexts,
             "marginTable": self._margin_table,
@@ -118,10 +118,10 @@ class InfoEndpoint:
             "exchangeStatus": lambda _: {"time": self._time_ms, "specialStatuses": None},
             "allPerpMetas": lambda _: [self.meta(dex) for dex in self.dexes],
             "liquidatable": lambda _: self.book.liquidatable(),
-            "userRole": lambda body: self.directory.role(_user(body)),
-            "subAccounts": lambda body: self.directory.sub_accounts(_user(body), all_dexs=False),
-            "subAccounts2": lambda body: self.directory.sub_accounts(_user(body), all_dexs=True),
-            "referral": lambda body: self.directory.referral(_user(body)),
+            "userRole": lambda body: self.directory.role(user_in(body)),
+            "subAccounts": lambda body: self.directory.sub_accounts(user_in(body), all_dexs=False),
+            "subAccounts2": lambda body: self.directory.sub_accounts(user_in(body), all_dexs=True),
+            "referral": lambda body: self.directory.referral(user_in(body)),
             "vaultDetails": lambda body: self.directory.vault_details(_address(body, "vaultAddress")),
             "vaultSummaries": lambda _: self.directory.vault_summaries(),
             "userFills": self._newest_fills,
@@ -249,13 +249,13 @@ class InfoEndpoint:
         return OUTCOMES if self.protocol.outcomes else ()
 
     def _newest_fills(self, body: Body) -> Json:
-        row = self.book.row_of.get(_user(body))
+        row = self.book.row_of.get(user_in(body))
         return [] if row is None else newest_fills(self.market, row, self.protocol)
 
     def _fills_by_time(self, body: Body) -> Json:
         if "startTime" not in body:
             raise Unprocessable("userFillsByTime needs startTime")
-        row = self.book.row_of.get(_user(body))
+        row = self.book.row_of.get(user_in(body))
         start, end = _integer(body, "startTime", 0), _integer(body, "endTime", self.market.as_of_ms)
         return [] if row is None else fills_by_time(self.market, row, start, end, self.protocol)
 
@@ -313,7 +313,8 @@ class InfoEndpoint:
         ]
 
 
-def _user(body: Body) -> str:
+def user_in(body: Body) -> str:
+    """The account that a body asks about; raises `Unprocessable` where it names none."""
     return _address(body, "user")
 
 

@@ -1,9 +1,9 @@
 """The exchange's WebSocket on the sandbox: subscriptions, trades as they happen, contexts, ping and pong, and faults.
 
-Served are `trades` (per coin), `activeAssetCtx` (per coin), `allDexsAssetCtxs` and `fastAssetCtxs` (always whole);
-anything else is answered on the channel `error`. A connection is closed when its client sends nothing for `idle_s`;
-protocol pings do not count, the exchange's own `{"method": "ping"}` does. Trades of one coin and one minute come in
-messages of at most ten.
+Served are `trades` and `activeAssetCtx` (per coin), `webData3` (per user: its mode, and no position),
+`allDexsAssetCtxs` and `fastAssetCtxs` (always whole); anything else is answered on the channel `error`. A connection is
+closed when its client sends nothing for `idle_s`; protocol pings do not count, the exchange's own `{"method": "ping"}`
+does. Trades of one coin and one minute come in messages of at most ten.
 """
 
 import base64
@@ -18,14 +18,21 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.sandbox.http.connections import Connections, Session
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.hyperliquid.fills import trade_rows
-from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable
+from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, user_in
 from liqtruth.sandbox.market.market import Market
 
 Json = dict[str, Any]
 Subscription = tuple[str, str]
+"""Its type, and the coin or user that it is about."""
 TRADES_PER_MESSAGE: Final = 10
-PER_COIN: Final = ("trades", "activeAssetCtx")
-GLOBAL: Final = ("allDexsAssetCtxs", "fastAssetCtxs")
+ABOUT: Final = {
+    "trades": "coin",
+    "activeAssetCtx": "coin",
+    "webData3": "user",
+    "allDexsAssetCtxs": "",
+    "fastAssetCtxs": "",
+}
+"""What each type needs to be told."""
 RAW_DEFLATE: Final = -15
 
 
@@ -54,7 +61,8 @@ class Sockets(Connections):
             session.send({"channel": "pong"})
             return
         wanted = self._subscription(asked.get("subscription"))
-        shown = {key: value for key, value in zip(("type", "coin"), wanted, strict=True) if value}
+        kind, subject = wanted
+        shown = {"type": kind} | ({ABOUT[kind]: subject} if subject else {})
         changes = asked["method"] == "subscribe"
         if changes == (wanted in session.subscriptions):
             word = "Already subscribed" if changes else "Already unsubscribed"
@@ -67,18 +75,23 @@ class Sockets(Connections):
             session.subscriptions.remove(wanted)
 
     def _subscription(self, asked: object) -> Subscription:
-        kind, coin = (asked.get("type"), asked.get("coin")) if isinstance(asked, dict) else (None, None)
-        if kind in GLOBAL:
-            return str(kind), ""
-        if kind not in PER_COIN or self.info().market.coin_index(str(coin)) is None:
+        fields = asked if isinstance(asked, dict) else {}
+        kind = str(fields.get("type"))
+        about = ABOUT.get(kind)
+        if about == "user":
+            return kind, user_in(fields)
+        subject = str(fields.get(about, ""))
+        if about is None or (about and self.info().market.coin_index(subject) is None):
             raise NotSubscribable(f"Invalid subscription {msgspec.json.encode(asked).decode()}")
-        return str(kind), str(coin)
+        return kind, subject
 
     def _send_contexts(self, session: Session, wanted: Iterable[Subscription]) -> None:
         info = self.info()
-        for kind, coin in wanted:
+        for kind, subject in wanted:
             if kind == "activeAssetCtx":
-                session.send(_on(kind, {"coin": coin, "ctx": info.context(coin)}))
+                session.send(_on(kind, {"coin": subject, "ctx": info.context(subject)}))
+            elif kind == "webData3":
+                session.send(_on(kind, _user_data(info, subject)))
             elif kind == "allDexsAssetCtxs":
                 session.send(_on(kind, {"ctxs": [[dex, info.contexts(dex)] for dex in info.dexes]}))
             elif kind == "fastAssetCtxs":
@@ -95,6 +108,18 @@ class Sockets(Connections):
                     session.send_event(_on("trades", message))
         for session in sessions:
             self._send_contexts(session, sorted(session.subscriptions))
+
+
+def _user_data(info: InfoEndpoint, user: str) -> Json:
+    """An account's mode and role, and of each dex nothing that it holds there."""
+    role = info.answer({"type": "userRole", "user": user})["role"]
+    state = {
+        "user": user,
+        "serverTime": info.answer({"type": "exchangeStatus"})["time"],
+        "isVault": role == "vault",
+        "abstraction": info.answer({"type": "userAbstraction", "user": user}),
+    }
+    return {"userState": state, "perpDexStates": [{"perpsAtOpenInterestCap": []} for _ in info.dexes]}
 
 
 def _fast_contexts(info: InfoEndpoint) -> str:

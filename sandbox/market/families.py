@@ -5,13 +5,16 @@
     of-maximum      settings as a part of the coin's highest leverage; mostly cross
     of-volatility   size by what a day's volatility may cost; cross collateral out of which profits are taken, or with
                     which size grows and shrinks; long holding times, many hedgers and whales
-    mixed           all three at once, in parts that are drawn (Dirichlet)
+    of-wealth       leverage of one's own that falls with equity while holding times grow; cross collateral, profits
+                    stay in it and losses are made up for, by the rich most
+    mixed           the first three at once, in parts that are drawn (Dirichlet)
 
 A family is data: per type of trader a range for every figure, out of which a market's seed draws one. No figure is
 fitted to recorded positions. What was published bounds the ranges: settings have their median near 20x while accounts
 stand at about 4x of their equity (Hyperliquid), 60 % of trades are set at 20x and more (Binance, 2019), and about 15 %
-of open interest stands above 7x (Hyperliquid, December 2025). That many make up for losses (`SOME`, `MANY`, `MOST`) is
-seen in recorded accounts, see docs/calibrating.md. Account modes and equity are each venue's own.
+of open interest stands above 7x (Hyperliquid, December 2025). That many make up for losses (`SOME`, `MANY`, `MOST`,
+`NEARLY_ALL`), and that the largest positions have the lowest leverage and stand for days (`of-wealth`), is seen in
+recorded accounts, see docs/calibrating.md. Account modes and equity are each venue's own.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,6 +33,7 @@ NOBODY: Final[Range] = (0.0, 0.0)
 SOME: Final[Range] = (0.05, 0.3)
 MANY: Final[Range] = (0.15, 0.6)
 MOST: Final[Range] = (0.3, 0.9)
+NEARLY_ALL: Final[Range] = (0.6, 1.0)
 CONCENTRATION: Final = 1.5
 """Of the Dirichlet distribution of a mixture's parts: mostly one family leads, rarely alone."""
 RICHER: Final[Range] = (0.7, 1.4)
@@ -57,15 +61,19 @@ class Ranges:
 
 @dataclass(frozen=True)
 class Family:
-    """One way to choose leverage, and its types of trader by name."""
+    """One way to choose leverage, and its types of trader by name. `calms` is the power of equity (over the least of
+    its type) by which all its people's leverage falls and holding times grow."""
 
+    name: str
     anchor: Anchor
     tiered: bool
     types: Mapping[str, Ranges]
+    calms: Range = NOBODY
 
 
 ALL: Final[Range] = (1.0, 1.0)
 ABSOLUTE: Final = Family(
+    "absolute",
     "absolute",
     True,
     {
@@ -80,6 +88,7 @@ ABSOLUTE: Final = Family(
     },
 )  # fmt: skip
 OF_MAXIMUM: Final = Family(
+    "of-maximum",
     "of-maximum",
     False,
     {
@@ -96,6 +105,7 @@ OF_MAXIMUM: Final = Family(
 )  # fmt: skip
 OF_VOLATILITY: Final = Family(
     "of-volatility",
+    "of-volatility",
     False,
     {
         "retail": Ranges((0.50, 0.65), (0.15, 0.45), (0.4, 0.8), ALL, (0.0, 0.1), (0.6, 1.4), (12, 48), (0.2, 0.5),
@@ -108,8 +118,27 @@ OF_VOLATILITY: Final = Family(
                          withdraws=(0.3, 0.8), refills=MOST),
     },
 )  # fmt: skip
-FAMILIES: Final[Mapping[str, Family]] = {one.anchor: one for one in (ABSOLUTE, OF_MAXIMUM, OF_VOLATILITY)}
-POPULATIONS: Final = (DEFAULT, *FAMILIES, MIXED)
+OF_WEALTH: Final = Family(
+    "of-wealth",
+    "absolute",
+    False,
+    {
+        "retail": Ranges((0.55, 0.70), (8, 20), (0.4, 0.8), ALL, (0.1, 0.4), (0.8, 1.8), (6, 20), (0.3, 0.6),
+                         adds_margin=(0.0, 0.3), refills=MANY),
+        "discretionary": Ranges((0.20, 0.30), (3, 6), (0.4, 0.7), ALL, (0.0, 0.2), (0.4, 0.8), (30, 90), (0.2, 0.4),
+                                adds_per_hour=(0.002, 0.01), refills=MOST),
+        "whale": Ranges((0.04, 0.08), (1.0, 2.5), (0.3, 0.6), ALL, (0.0, 0.05), (0.2, 0.4), (100, 300), (0.1, 0.3),
+                        adds_per_hour=(0.001, 0.008), refills=NEARLY_ALL),
+        "hedger": Ranges((0.04, 0.10), (1, 1), (0.3, 0.5), ALL, NOBODY, (0.2, 0.3), (200, 400), (0.0, 0.1),
+                         adds_per_hour=(0.001, 0.008), refills=NEARLY_ALL),
+    },
+    calms=(0.25, 0.45),
+)  # fmt: skip
+FAMILIES: Final[Mapping[str, Family]] = {
+    one.name: one for one in (ABSOLUTE, OF_MAXIMUM, OF_VOLATILITY, OF_WEALTH)
+}
+MIXED_OF: Final = (ABSOLUTE, OF_MAXIMUM, OF_VOLATILITY)
+POPULATIONS: Final = (DEFAULT, *(one.name for one in MIXED_OF), MIXED, OF_WEALTH.name)
 
 
 def check_population(name: str) -> None:
@@ -124,25 +153,35 @@ def drawn_mix(name: str, stated: Sequence[TraderType], rng: np.random.Generator)
     check_population(name)
     if name == DEFAULT:
         return tuple(stated)
-    families = list(FAMILIES.values()) if name == MIXED else [FAMILIES[name]]
+    families = MIXED_OF if name == MIXED else (FAMILIES[name],)
     parts = rng.dirichlet(np.full(len(families), CONCENTRATION))
     drawn = [
-        _drawn(family, stated_type, float(part), rng)
+        trader
         for family, part in zip(families, parts, strict=True)
-        for stated_type in stated
+        for trader in _drawn(family, stated, float(part), rng)
     ]
     whole = sum(trader.share for trader in drawn)
     return tuple(replace(trader, share=trader.share / whole) for trader in drawn)
 
 
-def _drawn(family: Family, stated: TraderType, part: float, rng: np.random.Generator) -> TraderType:
+def _drawn(
+    family: Family, stated: Sequence[TraderType], part: float, rng: np.random.Generator
+) -> list[TraderType]:
+    """All types of a family that makes up `part` of everyone."""
+    calms = 0.0 if family.calms == NOBODY else _between(rng, family.calms)
+    return [_of_type(family, one, part, calms, rng) for one in stated]
+
+
+def _of_type(
+    family: Family, stated: TraderType, part: float, calms: float, rng: np.random.Generator
+) -> TraderType:
     ranges = family.types[stated.name]
     found = {name: _between(rng, getattr(ranges, name)) for name in Ranges.__annotations__}
     leverage = LeverageMix(found.pop("median"), found.pop("sigma"))
     share = part * found.pop("share")
     return replace(
         stated,
-        name=f"{family.anchor} {stated.name}",
+        name=f"{family.name} {stated.name}",
         share=share,
         equity_min_usd=stated.equity_min_usd * _between(rng, RICHER),
         leverage=leverage,
@@ -150,7 +189,7 @@ def _drawn(family: Family, stated: TraderType, part: float, rng: np.random.Gener
         entries_per_day=found.pop("entries_per_day"),
         hold_hours=found.pop("hold_hours"),
         stop_share=found.pop("stop_share"),
-        habits=Habits(anchor=family.anchor, tiered=family.tiered, **found),
+        habits=Habits(anchor=family.anchor, tiered=family.tiered, calms=calms, **found),
     )
 
 

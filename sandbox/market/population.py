@@ -48,7 +48,8 @@ class Habits:
     `tiered` settings are whole steps (3, 5, 10, ...); `used` is the median part of its equity that an account backs
     cross positions with, so that it stands at `used` times its setting. `adds_margin`, `withdraws`, `refills` and
     `resizes` are shares of accounts: those that add margin to isolated positions, take profits out of the collateral,
-    make up for the losses of cross positions, and enlarge or cut those until their leverage is what it was.
+    make up for the losses of cross positions, and enlarge or cut those until their leverage is what it was. `calms` is
+    the power of equity, over the least of its type, by which leverage falls and holding times grow.
     """
 
     anchor: Anchor = "absolute"
@@ -59,6 +60,7 @@ class Habits:
     withdraws: float = 0.0
     resizes: float = 0.0
     refills: float = 0.0
+    calms: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -191,17 +193,19 @@ def draw_population(
     own_leverage = np.exp(0.4 * rng.standard_normal(accounts))
     median = _per_kind(kind, [1.0, *(trader.leverage.median for trader in mix)]) * own_leverage
     habits = (Habits(), *(trader.habits for trader in mix))
+    mode, (equity, wealth) = _modes(rng, mix, kind), _equity(rng, mix, kind)
+    calm = wealth ** _per_kind(kind, [one.calms for one in habits])
     return Population(
         kind=kind,
         kind_names=("market_maker", *(trader.name for trader in mix)),
         makers=makers,
-        mode=_modes(rng, mix, kind),
-        equity_usd=_equity(rng, mix, kind),
-        leverage_median=median[:, None] * _scales(habits, assets, highest)[kind],
+        mode=mode,
+        equity_usd=equity,
+        leverage_median=(median / calm)[:, None] * _scales(habits, assets, highest)[kind],
         leverage_sigma=_per_kind(kind, [0.0, *(trader.leverage.sigma for trader in mix)]),
         isolated_share=_per_kind(kind, [0.0, *(trader.isolated_share for trader in mix)]),
         entries_per_day=_per_kind(kind, [0.0, *(trader.entries_per_day for trader in mix)]),
-        hold_hours=_per_kind(kind, [1.0, *(trader.hold_hours for trader in mix)]),
+        hold_hours=_per_kind(kind, [1.0, *(trader.hold_hours for trader in mix)]) * calm,
         stop_share=_per_kind(kind, [0.0, *(trader.stop_share for trader in mix)]),
         long_bias=_per_kind(kind, [0.0, *(trader.long_bias for trader in mix)])
         + 0.6 * rng.standard_normal(accounts),
@@ -258,12 +262,14 @@ def _per_kind(kind: Ints, values: Sequence[float]) -> Floats:
     return np.asarray(np.array(values, dtype=np.float64)[kind])
 
 
-def _equity(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> Floats:
-    """Pareto with a cap; makers are given theirs as they need it."""
+def _equity(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> tuple[Floats, Floats]:
+    """Pareto with a cap, and what it is over the least of the type; makers are given theirs as they need it."""
     low = _per_kind(kind, [1e6, *(trader.equity_min_usd for trader in mix)])
     alpha = _per_kind(kind, [1e3, *(trader.equity_alpha for trader in mix)])
     cap = _per_kind(kind, [1e6, *(trader.equity_cap_usd for trader in mix)])
-    return np.asarray(np.round(np.minimum(low * rng.random(kind.size) ** (-1 / alpha), cap), 2))
+    drawn = np.minimum(low * rng.random(kind.size) ** (-1 / alpha), cap)
+    equity = np.asarray(np.round(drawn, 2), dtype=np.float64)
+    return equity, np.maximum(equity / low, 1.0)
 
 
 def _modes(rng: np.random.Generator, mix: Sequence[TraderType], kind: Ints) -> Ints:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from sqlalchemy import URL
 
 MEMORY: Final = ":memory:"
+IN_MEMORY: Final = f"sqlite:///{MEMORY}"
 POSTGRESQL: Final = "postgresql+psycopg"
 SQLITE: Final = ("sqlite", "sqlite+pysqlite")
 SQLITE_OPTIONS: Final = frozenset(("cached_statements", "check_same_thread", "timeout"))

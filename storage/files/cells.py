@@ -20,6 +20,8 @@ ROUNDING_MS: Final = 0.01
 ISO_TEXT: Final = r"^(\d{4})[-/](\d\d)[-/](\d\d)(?:[T ](\d\d:\d\d)(:\d\d)?(\.\d+)?)?\s*(?:Z|UTC|GMT)?$"
 """A date, with a time or not, without a zone or in UTC."""
 
+GROUPED: Final = r"^[+-]?[1-9]\d{0,2}\.\d{3}$"
+"""A point before three digits, which parts thousands where commas are decimal."""
 PLAIN: Final = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$"
 POINTED: Final = r"^[+-]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d*)?$|" + PLAIN
 """Numbers with a decimal point, thousands parted by commas or not parted."""
@@ -85,6 +87,7 @@ def _with_point(column: pl.Series, shown: str, place: Path) -> pl.Series:
     """Text numbers without thousands' marks, and with a decimal point."""
     marked = column.str.contains(",", literal=True).fill_null(False)
     if not marked.any():
+        _refuse_grouped(column, shown, place)
         return column
     pointed = column.str.contains(POINTED).fill_null(True)
     commaed = column.str.contains(COMMAED).fill_null(True)
@@ -99,6 +102,23 @@ def _with_point(column: pl.Series, shown: str, place: Path) -> pl.Series:
     wrong = ~pointed if pointed.sum() >= commaed.sum() else ~commaed
     refuse_first(place, shown, column, wrong, "a number")
     return column
+
+
+def _refuse_grouped(column: pl.Series, shown: str, place: Path) -> None:
+    """Raises where points part thousands: always three digits after them, zeros at the end kept, and none elsewhere,
+    which neither a fixed number of decimals nor the shortest way to write a number gives."""
+    dotted = column.str.contains(".", literal=True).fill_null(False)
+    if not dotted.any() or dotted.sum() == column.len() - column.null_count():
+        return
+    grouped = column.str.contains(GROUPED).fill_null(False)
+    if grouped.sum() == dotted.sum() and (grouped & column.str.ends_with("0").fill_null(False)).any():
+        refuse_first(
+            place,
+            shown,
+            column,
+            grouped,
+            "clear: thousands or decimals? write it without points of thousands",
+        )
 
 
 def to_time(

@@ -82,11 +82,11 @@ MOST_FOLD: Final = 100
 """A file that grows more when it is unpacked holds next to nothing."""
 
 
-def read_content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+def read_content(path: Path, most_bytes: int = MOST_BYTES, most_members: int = MOST_MEMBERS) -> bytes:
     """The file's bytes, unpacked and without a byte order mark: UTF-8 text without NUL, or Parquet.
 
-    A zip archive gives its one data file, or several that are one table, under one header. Raises `TableRefused`
-    naming the file, what it is and what to do, also for more than `most_bytes`.
+    A zip archive gives its one data file, or up to `most_members` that are one table, under one header. Raises
+    `TableRefused` naming the file, what it is and what to do, also for more than `most_bytes`.
     """
     try:
         with opened(path) as file:
@@ -95,7 +95,7 @@ def read_content(path: Path, most_bytes: int = MOST_BYTES) -> bytes:
         raise TableRefused(f"{path}: no such file") from None
     except (OSError, ValueError) as error:
         raise TableRefused(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
-    return known_text(unpacked(content, path, most_bytes), path)
+    return known_text(unpacked(content, path, most_bytes, most_members), path)
 
 
 def opened(path: Path) -> IO[bytes]:
@@ -129,10 +129,12 @@ def _at_most(pieces: Iterator[bytes], most_bytes: int, path: Path) -> bytes:
 # ---------------------------------------------------------------------------------------- unpacking
 
 
-def unpacked(content: bytes, path: Path, most_bytes: int = MOST_BYTES) -> bytes:
+def unpacked(
+    content: bytes, path: Path, most_bytes: int = MOST_BYTES, most_members: int = MOST_MEMBERS
+) -> bytes:
     """`content` out of whatever it is packed in; raises `TableRefused`."""
     for _ in range(LAYERS):
-        unpack = _unpacker(content)
+        unpack = _unpacker(content, most_members)
         if unpack is None:
             return content
         try:
@@ -142,12 +144,12 @@ def unpacked(content: bytes, path: Path, most_bytes: int = MOST_BYTES) -> bytes:
             raise TableRefused(
                 f"{path}: its compression is broken or unknown ({cause}); download it again"
             ) from None
-    if _unpacker(content) is not None:
+    if _unpacker(content, most_members) is not None:
         raise TableRefused(f"{path}: archives in archives in archives; unpack them")
     return content
 
 
-def _unpacker(content: bytes) -> Callable[[bytes, Path], Iterator[bytes]] | None:
+def _unpacker(content: bytes, most_members: int) -> Callable[[bytes, Path], Iterator[bytes]] | None:
     if content.startswith(GZIP):
         return lambda packed, path: _pieces(gzip.open(io.BytesIO(packed)))  # type: ignore[arg-type]
     if content.startswith(LZ4):
@@ -155,7 +157,7 @@ def _unpacker(content: bytes) -> Callable[[bytes, Path], Iterator[bytes]] | None
     if content.startswith(ZSTD):
         return lambda packed, path: _zstd(packed)
     if content.startswith(ZIP):
-        return _zip
+        return lambda packed, path: _zip(packed, path, most_members)
     return None
 
 
@@ -172,7 +174,7 @@ def _zstd(packed: bytes) -> Iterator[bytes]:
         raise EOFError("it breaks off")
 
 
-def _zip(packed: bytes, path: Path) -> Iterator[bytes]:
+def _zip(packed: bytes, path: Path, most_members: int) -> Iterator[bytes]:
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         names = [entry.filename for entry in archive.infolist() if not entry.is_dir()]
         if any(name == "[Content_Types].xml" or name.startswith(("xl/", "xl\\")) for name in names):
@@ -184,9 +186,9 @@ def _zip(packed: bytes, path: Path) -> Iterator[bytes]:
             raise TableRefused(
                 f"{path}: a zip archive without a data file; it holds {_some(names) or 'nothing'}"
             )
-        if len(members) > MOST_MEMBERS:
+        if len(members) > most_members:
             raise TableRefused(
-                f"{path}: a zip archive of {len(members)} files; give at most {MOST_MEMBERS} in one"
+                f"{path}: a zip archive of {len(members)} files; give at most {most_members} in one"
             )
         header = b""
         for at, name in enumerate(members):

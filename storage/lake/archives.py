@@ -10,26 +10,17 @@ at any instant leaves the old files or the new ones. A column that only some of 
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 import polars as pl
 
 from liqtruth.storage.database.records import Partition, Reading, Scope
+from liqtruth.storage.lake.digits import READING
+from liqtruth.storage.lake.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
-from liqtruth.storage.lake.moving import (
-    ACCOUNT,
-    COLLATERAL,
-    FORMAT,
-    KEY,
-    OF_COLLATERAL,
-    OF_POSITIONS,
-    PLACE,
-    READING,
-    decoded,
-    encoded,
-)
+from liqtruth.storage.lake.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
 from liqtruth.storage.lake.parquet import packed, write_new
 
 if TYPE_CHECKING:
@@ -47,6 +38,9 @@ OF_READINGS: Final = (
 """Manifest rows of files of the readings `ids`, be they their own or an archive's."""
 OF_DATASET: Final = "dataset || '' = :dataset"
 """Beside it: an expression, or SQLite takes the index on datasets and reads the whole history of this one."""
+SMALL: Final = 9
+"""Level of zstd: long runs of decimals, which polars stores without a dictionary, take a tenth."""
+DIGITS: Final = tuple(one.name for one in fields(Digits))
 PART_ROWS: Final = 2_000_000
 """Of a file of positions, which are in memory together when it is written."""
 
@@ -170,18 +164,22 @@ def _write(
     if rows.is_empty():
         return []
     last = archive.readings[-1]
-    stored = rows
+    stored, digits = rows, Digits()
     if dataset == SHARED:
-        stored = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
+        stored, digits = encoded(rows, OF_COLLATERAL, ACCOUNT[:2])
     elif dataset == "positions":
-        stored = encoded(rows, OF_POSITIONS, KEY)
+        stored, digits = encoded(rows, OF_POSITIONS, KEY)
         stored = stored.drop(shares)
     small, metadata = packed(stored)
     metadata[FORMAT] = json.dumps(
-        {"columns": rows.columns, "shares": bool(shares) and dataset == "positions"}
+        {
+            "columns": rows.columns,
+            "shares": bool(shares) and dataset == "positions",
+            **{name: getattr(digits, name) for name in DIGITS},
+        }
     )
     folder = folder_of(dataset, last.venue, ALL_COINS, last.as_of.date())
-    file = write_new(small, lake.place, folder, name or archive.name, metadata)
+    file = write_new(small, lake.place, folder, name or archive.name, metadata, SMALL)
     return _rows_of(archive, file, dataset, rows)
 
 
@@ -225,19 +223,22 @@ def read_archived(
     reading_ids: tuple[str, ...],
 ) -> pl.DataFrame:
     """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
-    of all readings up to the last of them, by which positions are decoded."""
-    layout = json.loads(metadata[FORMAT])
+    of all readings by which positions are decoded."""
+    form = next(one for one in FORMATS if one in metadata)
+    layout = json.loads(metadata[form])
+    digits = Digits(**{name: layout[name] for name in DIGITS if name in layout})
     names = stored.schema[READING].categories.to_list()  # type: ignore[attr-defined]
-    last = max((names.index(one) for one in reading_ids if one in names), default=-1)
-    rows, columns = stored.filter(pl.col(READING).to_physical() <= last), layout["columns"]
+    asked, number = [names.index(one) for one in reading_ids if one in names], pl.col(READING).to_physical()
+    needed = number.is_between(digits.since(asked), max(asked, default=-1))
+    rows, columns = stored.filter(needed), layout["columns"]
     if row.dataset == SHARED:
-        return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns)
+        return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns, digits)
     if layout["shares"]:
         shared = lake.collateral(row, reading_ids)
         rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
-        rows = decoded(rows, OF_POSITIONS, KEY, columns)
-    rows = rows.filter(pl.col(READING).cast(pl.String).is_in(reading_ids))
+        rows = decoded(rows, FORMATS[form], KEY, columns, digits)
+    rows = rows.filter(number.is_in(asked))
     group = [name for name in (READING, "coin") if name in rows.columns]
     rank = pl.int_range(pl.len(), dtype=pl.Int64).over(group)
     ordered = rows.with_columns(pl.col(PLACE) + rank).sort(*group, PLACE)

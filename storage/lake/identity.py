@@ -14,15 +14,24 @@ from uuid import uuid4
 from msgspec.structs import replace
 
 from liqtruth.heatmap.errors import BadInput, SourceUnreachable
+from liqtruth.storage.database.address import Address
 from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.records import LakeId
 from liqtruth.storage.errors import NotWritten, OtherDatabase
 from liqtruth.storage.lake.manifest import listed_files
 from liqtruth.storage.lake.parquet import write_whole
-from liqtruth.storage.lake.places import Place
+from liqtruth.storage.lake.places import Folder, Place
 
 FILE: Final = "id"
+
+
+def is_missing(address: Address, place: Place) -> bool:
+    """Whether nothing was ever stored: no folder, or neither a file of a database nor of the lake."""
+    if isinstance(place, Folder) and not place.root.is_dir():
+        return True
+    is_new = address.file is not None and not _is_there(address.file)
+    return is_new and not any(_held(place)) and _mark(place) is None
 
 
 def refuse_missing(file: Path | None, place: Place, is_named: bool) -> None:
@@ -30,12 +39,16 @@ def refuse_missing(file: Path | None, place: Place, is_named: bool) -> None:
 
     Looked at before the database is opened, which would make the file. `is_named` is whether the user named it.
     """
-    if file is None or (file.exists() and file.stat().st_size > 0):
+    if file is None or _is_there(file):
         return
     if _mark(place) is not None or any(_held(place)):
         raise OtherDatabase(_refusal(str(file), place, None, is_named))
     if is_named and not file.absolute().parent.is_dir():
         raise BadInput(f"LIQTRUTH_DATABASE_URL: the folder of {file} is not there; make it or name another")
+
+
+def _is_there(file: Path) -> bool:
+    return file.exists() and file.stat().st_size > 0
 
 
 def check_identity(database: Database, place: Place, is_named: bool = True) -> None:

@@ -28,6 +28,7 @@ from liqtruth.storage.lake.archives import (
     read_archived,
     write_archive,
 )
+from liqtruth.storage.lake.forecasts import FORMATS
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
@@ -39,7 +40,6 @@ from liqtruth.storage.lake.manifest import (
     snapshot_rows,
     sources_in,
 )
-from liqtruth.storage.lake.moving import FORMAT
 from liqtruth.storage.lake.parquet import (
     gone,
     packed,
@@ -260,20 +260,31 @@ class Lake:
             ]
 
     def read_snapshots(
-        self, dataset: str, reading_ids: Sequence[str], coin: str | None = None
+        self,
+        dataset: str,
+        reading_ids: Sequence[str],
+        coin: str | None = None,
+        columns: tuple[str, ...] | None = None,
     ) -> pl.DataFrame:
         """All rows of these readings with a `reading_id` column; raises `NothingStored` where there are none.
 
-        A column that only some of the readings have (an earlier liqtruth stored fewer) is null in the others.
+        A column that only some of the readings have (an earlier liqtruth stored fewer) is null in the others. With
+        `columns` at least these of what is there: where it can, no others are read.
         """
-        parts = self.snapshots(dataset, reading_ids, None if coin is None else (coin,))
+        parts = self.snapshots(dataset, reading_ids, None if coin is None else (coin,), columns)
         if not parts:
             raise NothingStored(
                 f"no {dataset} of {coin or 'any coin'} in the readings {', '.join(reading_ids)}"
             )
         return pl.concat(parts, how="diagonal")
 
-    def snapshots(self, dataset: str, reading_ids: Sequence[str], coins: Coins = None) -> list[pl.DataFrame]:
+    def snapshots(
+        self,
+        dataset: str,
+        reading_ids: Sequence[str],
+        coins: Coins = None,
+        columns: tuple[str, ...] | None = None,
+    ) -> list[pl.DataFrame]:
         """The rows of each of these readings that has any, in the order of their ids; of `coins` or of all."""
         of_coins = "" if coins is None else " AND coin IN :coins"
         where = f"{OF_READINGS} AND {OF_DATASET}{of_coins} ORDER BY reading_id, path"
@@ -293,7 +304,8 @@ class Lake:
             """An archive may still have the rows of a reading that was stored again since."""
             return tuple(one for one in reading_ids if lies_in.get(one) == row.archive)
 
-        parts = [part for row, rows in self._read(look_up, coins, ids_in) for part in _by_reading(row, rows)]
+        read = self._read(look_up, coins, ids_in, columns=columns)
+        parts = [part for row, rows in read for part in _by_reading(row, rows)]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
     def archive(self, archive: Archive) -> bool:
@@ -325,6 +337,7 @@ class Lake:
         coins: Coins = None,
         ids_in: Callable[[Partition], tuple[str, ...]] = lambda row: (),
         damaged: list[FileDamaged] | None = None,
+        columns: tuple[str, ...] | None = None,
     ) -> list[tuple[Partition, pl.DataFrame]]:
         """What the manifest rows that `look_up` gives point to, each file once.
 
@@ -340,7 +353,7 @@ class Lake:
                     if file in together:
                         found.append((row, together[file]))
                     else:
-                        found.append((row, self._read_file(file, row, coins, ids_in(row))))
+                        found.append((row, self._read_file(file, row, coins, ids_in(row), columns)))
                 except FileDamaged as error:
                     faults.append(error)
                 except FileNotFoundError:
@@ -362,12 +375,19 @@ class Lake:
         return dict(zip(days, frames, strict=True)) if frames else {}
 
     def _read_file(
-        self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]
+        self,
+        file: str,
+        row: Partition,
+        coins: Coins,
+        reading_ids: tuple[str, ...],
+        columns: tuple[str, ...] | None,
     ) -> pl.DataFrame:
         by_coin = () if coins is None or coin_in_file(row) is None else coins
         wanted = pl.col("coin").is_in(by_coin) if by_coin else None
-        rows, metadata = read_parquet(self.place, file, wanted, _remedy(row))
-        return read_archived(self, row, rows, metadata, reading_ids) if FORMAT in metadata else rows
+        columns = columns if row.archive is None else None  # an archive's columns are made of others
+        rows, metadata = read_parquet(self.place, file, wanted, _remedy(row), columns)
+        archived = FORMATS.keys() & metadata.keys()
+        return read_archived(self, row, rows, metadata, reading_ids) if archived else rows
 
     def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""

@@ -51,15 +51,18 @@ class LatestKnown:
 
         return cls(lake, venue, lake.database.transact(partial(marked, venue=venue)))
 
-    def read(self, dataset: str, coin: str | None = None) -> pl.DataFrame | None:
-        """Its positions, of a coin or all, or its accounts, in the order in which they were stored; null: none.
+    def read(
+        self, dataset: str, coin: str | None = None, columns: tuple[str, ...] | None = None
+    ) -> pl.DataFrame | None:
+        """Its positions, of a coin or all, or its accounts, in the order in which they were stored; null: none. Of
+        `columns` those that are stored.
 
         Raises `FileNotFoundError` where something newer has taken its place, `FileDamaged` where it cannot be read.
         """
         if not getattr(self, dataset):
             return None
         wanted = None if coin is None else pl.col("coin") == coin
-        return read_parquet(self.lake.place, getattr(self, dataset), wanted)[0]
+        return read_parquet(self.lake.place, getattr(self, dataset), wanted, columns=columns)[0]
 
     def store(self, frames: Mapping[str, pl.DataFrame]) -> bool:
         """Store the merged `positions` and `accounts`; false, and nothing is, where a reading was stored meanwhile."""

@@ -2,151 +2,155 @@
 
 Between two readings most of a position stays as it is, and the rest moves with its mark. Rows are sorted by coin,
 account and time, so that what stays is one long run; a column that moves is stored as the distance, in steps of the
-last bit of a double, from what simple arithmetic foretells of it: `|szi| * mark` of the notional, the row before moved
-by the new mark of the profit. A forecast that is off costs bytes and never a digit: `decoded` gives back every bit.
-What the positions of an account share, its collateral, is one row per account and reading, in a file of its own.
+last digit, from what simple arithmetic foretells of it: `|szi| * mark` of the notional, the row before moved by the
+new mark of the profit. A forecast that is off costs bytes and never a digit: `decoded` gives back every bit. What the
+positions of an account share, its collateral, is one row per account and reading, in a file of its own.
 
-The forecasts are part of the format: changing one needs a new name in `FORMAT`.
+What a last digit is, is said in `storage.lake.digits`, what is foretold in `storage.lake.forecasts`, what is done with
+marks in `storage.lake.marks`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-Floats = npt.NDArray[np.float64]
-Rows = Mapping[str, Floats]
-"""Columns as arrays of equal length; null is nan."""
-FORMAT: Final = "moving-1"
-READING: Final = "reading"
-"""Number of the reading of a row, in the order of the archive."""
+from liqtruth.storage.lake.digits import (
+    READING,
+    Flags,
+    Floats,
+    Numbers,
+    at_distance,
+    bits,
+    blocks_of,
+    distance,
+    places_of,
+    readings_of,
+    steps_of,
+    with_steps,
+)
+from liqtruth.storage.lake.forecasts import IS_RATIO, TICK, Forecast, Rows
+from liqtruth.storage.lake.marks import ratios_of, since_last, tick_places, ticks_of, ticks_read
+
 PLACE: Final = "place"
 """How much further behind among the coin's rows of its reading a row stood than it stands when sorted."""
 KEY: Final = ("coin", "address", "dex")
+EVERY: Final = 12
+"""Readings after which forecasts begin anew."""
 ACCOUNT: Final = ("address", "dex", READING)
-COLLATERAL: Final = ("account_value_usd", "cross_maintenance_usd", "pooled_available_usd")
-FEW: Final = np.uint64(1 << 16)
 
 
 @dataclass(frozen=True)
-class Forecast:
-    """What is expected of a column: `first` of the first row of a position, `next` from the row before as well."""
+class Digits:
+    """Which last digits were counted in: by column the decimals of each reading (null: bits), of each reading whether
+    its marks are notional over size, of each coin the decimals of its marks (empty where one has none). Forecasts begin
+    anew after `every` readings, so that none needs more than those to be decoded; 0: never."""
 
-    column: str
-    needs: tuple[str, ...]
-    first: Callable[[Rows], Floats]
-    next: Callable[[Rows, Rows], Floats]
+    places: Mapping[str, Sequence[int | None]] = field(default_factory=dict)
+    ratios: Sequence[bool] = ()
+    ticks: Mapping[str, int] = field(default_factory=dict)
+    every: int = 0
 
+    def since(self, readings: Sequence[int]) -> int:
+        """The first of those that these readings need."""
+        return min(readings, default=0) // self.every * self.every if self.every else 0
 
-def _moved(name: str) -> Callable[[Rows, Rows], Floats]:
-    return lambda now, then: then[name] + now["szi"] * (now["mark_px"] - then["mark_px"])
-
-
-def _margin(now: Rows, then: Rows) -> Floats:
-    """Of a cross position in proportion to its mark, of an isolated one, which has a cash leg, with its profit."""
-    cross = then["margin_used_usd"] * (now["mark_px"] / then["mark_px"])
-    return np.where(np.isnan(now["isolated_raw_usd"]), cross, _moved("margin_used_usd")(now, then))
-
-
-def _price(now: Rows, then: Rows) -> Floats:
-    """`mark - margin available / (szi * d)` of a cross position, with the d that the row before had."""
-    divisor = _available(then) / (then["szi"] * (then["mark_px"] - then["liq_px_solved"]))
-    cross = now["mark_px"] - _available(now) / (now["szi"] * divisor)
-    return np.where(np.isnan(now["isolated_raw_usd"]), cross, then["liq_px_solved"])
+    def scale(self, column: str, readings: Numbers) -> Floats:
+        """Ten to the decimals of each row; nan: bits."""
+        known = [np.nan if one is None else 10.0**one for one in self.places.get(column, ())]
+        return np.array(known)[readings] if known else np.full(readings.size, np.nan)
 
 
-def _available(rows: Rows) -> Floats:
-    pooled = rows["pooled_available_usd"]
-    own = rows["account_value_usd"] - rows["cross_maintenance_usd"]
-    return np.where(np.isnan(pooled), own, pooled)
-
-
-def _pool(now: Rows, then: Rows) -> Floats:
-    gain = now["account_value_usd"] - then["account_value_usd"]
-    return then["pooled_available_usd"] + (
-        gain - (now["cross_maintenance_usd"] - then["cross_maintenance_usd"])
-    )
-
-
-OF_POSITIONS: Final = (
-    Forecast(
-        "notional_usd",
-        ("szi", "mark_px"),
-        lambda now: np.abs(now["szi"]) * now["mark_px"],
-        lambda now, then: np.abs(now["szi"]) * now["mark_px"],
-    ),
-    Forecast(
-        "unrealized_pnl_usd",
-        ("szi", "mark_px", "entry_px"),
-        lambda now: now["szi"] * (now["mark_px"] - now["entry_px"]),
-        _moved("unrealized_pnl_usd"),
-    ),
-    Forecast(
-        "margin_used_usd",
-        ("szi", "mark_px", "isolated_raw_usd", "leverage"),
-        lambda now: np.abs(now["szi"]) * now["mark_px"] / now["leverage"],
-        _margin,
-    ),
-    Forecast(
-        "liq_px_solved",
-        ("szi", "mark_px", "isolated_raw_usd", "liq_px_exchange", *COLLATERAL),
-        lambda now: now["liq_px_exchange"],
-        _price,
-    ),
-    Forecast(
-        "liq_px", ("liq_px_solved",), lambda now: now["liq_px_solved"], lambda now, then: now["liq_px_solved"]
-    ),
-)
-OF_COLLATERAL: Final = (
-    Forecast("pooled_available_usd", COLLATERAL[:2], lambda now: np.zeros_like(now[COLLATERAL[0]]), _pool),
-)
-
-
-def encoded(rows: pl.DataFrame, forecasts: Sequence[Forecast], key: Sequence[str]) -> pl.DataFrame:
+def encoded(
+    rows: pl.DataFrame, forecasts: Sequence[Forecast], key: Sequence[str]
+) -> tuple[pl.DataFrame, Digits]:
     """The rows, sorted by `key`, then time, with two whole numbers for each column that is foretold."""
-    arrays = _arrays(rows, forecasts)
-    first = _begins(rows, key)
-    stored = rows
-    for one in _usable(rows, forecasts):
-        shifted = {name: np.concatenate(([np.nan], values[:-1])) for name, values in arrays.items()}
-        with np.errstate(all="ignore"):
-            expected = np.where(first, one.first(arrays), one.next(arrays, shifted))
-        off = _bits(arrays[one.column]) - _bits(_sound(expected))
-        steps = pl.Series(((off << 1) ^ (off >> 63)).view(np.uint64))
-        known = rows[one.column].is_not_null()
-        near, far = (pl.Series(half) for half in _halves(steps.to_numpy()))
-        stored = stored.drop(one.column).with_columns(
-            pl.when(known).then(near).alias(f"{one.column}+"),
-            pl.when(known).then(far).alias(f"{one.column}++"),
-        )
-    return stored
+    readings = readings_of(rows)
+    ratios = ratios_of(rows, readings)
+    tick = ticks_of(rows, ratios[readings]) if ratios.size else None
+    ticks = {} if tick is None else tick_places(rows, tick)
+    stored = rows if tick is None else rows.with_columns(pl.Series(TICK, tick, nan_to_null=True))
+    foretold = _usable(stored, forecasts)
+    arrays = _arrays(stored, forecasts) | {IS_RATIO: _flags(ratios, readings)}
+    first = _begins(rows, key, EVERY)
+    foretold = [one for one in foretold if not _stays(arrays[one.column], first)]
+    places = dict[str, list[int | None]]()
+    before = {name: np.concatenate(([np.nan], values[:-1])) for name, values in arrays.items()}
+    for one in foretold:
+        known = rows[one.column].is_not_null().to_numpy()
+        places[one.column], off = _foretold(one, arrays, before, first, readings, known)
+        stored = with_steps(stored, one.column, off)
+    if ticks:
+        stored = with_steps(stored, TICK, since_last(stored, ticks, EVERY))
+    return stored, Digits(places, [bool(one) for one in ratios], ticks, EVERY)
+
+
+def _foretold(
+    one: Forecast, now: Rows, then: Rows, first: Flags, readings: Numbers, known: Flags
+) -> tuple[list[int | None], Numbers]:
+    """Decimals of each reading, and how far each value is from its forecast; what would not come back is in bits."""
+    values = now[one.column]
+    places = places_of(values, readings, known)
+    while True:
+        scale = Digits({one.column: places}).scale(one.column, readings)
+        expected = _expected(one, now, then, first, scale)
+        off = distance(values, expected, scale)
+        lost = (bits(at_distance(expected, off, scale)) != bits(values)) & known
+        if not lost.any():
+            return places, off
+        lossy = set(readings[lost].tolist())
+        places = [None if number in lossy else known for number, known in enumerate(places)]
 
 
 def decoded(
-    stored: pl.DataFrame, forecasts: Sequence[Forecast], key: Sequence[str], columns: Sequence[str]
+    stored: pl.DataFrame,
+    forecasts: Sequence[Forecast],
+    key: Sequence[str],
+    columns: Sequence[str],
+    digits: Digits,
 ) -> pl.DataFrame:
     """What `encoded` was given, with its `columns`; `stored` has the collateral that forecasts need."""
     foretold = [one for one in forecasts if f"{one.column}+" in stored.columns]
-    arrays = _arrays(stored, foretold)
-    offs = {one.column: _off(stored, one.column) for one in foretold}
+    readings = readings_of(stored)
+    if digits.ticks:
+        stored = stored.with_columns(ticks_read(stored, digits.ticks, digits.every))
+    arrays = _arrays(stored, forecasts) | {IS_RATIO: _flags(np.array(digits.ratios, np.bool_), readings)}
+    offs = {one.column: steps_of(stored, one.column) for one in foretold}
+    scales = {one.column: digits.scale(one.column, readings) for one in foretold}
     known = {one.column: stored[f"{one.column}+"].is_not_null().to_numpy() for one in foretold}
-    first = _begins(stored, key)
-    for now, is_first in _in_order(first):
+    begins = _begins(stored, key, digits.every)
+    for now, is_first in _in_order(begins):
         current = {name: values[now] for name, values in arrays.items() if name not in offs}
         before = {name: values[now - 1] for name, values in arrays.items()}
         for one in foretold:
-            with np.errstate(all="ignore"):
-                expected = _sound(one.first(current) if is_first else one.next(current, before))
-            value = (_bits(expected) + offs[one.column][now]).view(np.float64)
+            scale, first = scales[one.column][now], np.full(now.size, is_first)
+            expected = _expected(one, current, before, first, scale)
+            value = at_distance(expected, offs[one.column][now], scale)
             current[one.column] = np.where(known[one.column][now], value, np.nan)
             arrays[one.column][now] = current[one.column]
     return stored.with_columns(
         pl.when(pl.Series(known[one.column])).then(pl.Series(arrays[one.column])).alias(one.column)
         for one in foretold
     ).select(columns)
+
+
+def _flags(by_reading: Flags, readings: Numbers) -> Floats:
+    return by_reading[readings].astype(np.float64) if by_reading.size else np.zeros(readings.size)
+
+
+def _expected(one: Forecast, now: Rows, then: Rows, first: Flags, scale: Floats) -> Floats:
+    with np.errstate(all="ignore"):
+        plain = one.first(now)
+        held = np.rint(one.first(then) * scale) == np.rint(then[one.column] * scale)
+        return _sound(np.where(first | held, plain, one.next(now, then)))
+
+
+def _stays(values: Floats, first: Flags) -> bool:
+    """Whether the row before mostly has the same value, which needs no forecast."""
+    later = ~first[1:] & ~np.isnan(values[1:])
+    return bool(2 * np.count_nonzero(later & (values[1:] == values[:-1])) > np.count_nonzero(later))
 
 
 def _usable(rows: pl.DataFrame, forecasts: Sequence[Forecast]) -> list[Forecast]:
@@ -161,25 +165,24 @@ def _arrays(rows: pl.DataFrame, forecasts: Sequence[Forecast]) -> dict[str, Floa
     """Every column that a forecast looks at; one that is not decoded yet is nan."""
     names = dict.fromkeys(name for one in forecasts for name in (*one.needs, one.column))
     return {
-        name: rows[name].fill_null(np.nan).to_numpy().copy()
+        name: rows[name].to_numpy(writable=True)  # polars gives nan for null
         if rows.schema.get(name) == pl.Float64
         else np.full(rows.height, np.nan)
         for name in names
     }
 
 
-def _begins(rows: pl.DataFrame, key: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which rows are the first of their position."""
-    names = [name for name in key if name in rows.columns]
-    changed = rows.select(
-        pl.any_horizontal([pl.col(name).ne_missing(pl.col(name).shift(1)) for name in names])
-    )
+def _begins(rows: pl.DataFrame, key: Sequence[str], every: int) -> Flags:
+    """Which rows are the first of their position, or of it in the next so many readings."""
+    names = [pl.col(name) for name in key if name in rows.columns]
+    names += [pl.lit(pl.Series(blocks_of(rows, every)))] if every else []
+    changed = rows.select(pl.any_horizontal([one.ne_missing(one.shift(1)) for one in names]))
     begins = changed.to_series().fill_null(True).to_numpy().copy()
     begins[:1] = True
     return begins
 
 
-def _in_order(first: npt.NDArray[np.bool_]) -> Any:
+def _in_order(first: Flags) -> Iterator[tuple[Numbers, bool]]:
     """Row numbers in the order in which they can be decoded: all first rows, all second ones, ..."""
     numbers = np.arange(first.size)
     rank = numbers - np.maximum.accumulate(np.where(first, numbers, 0))
@@ -188,21 +191,5 @@ def _in_order(first: npt.NDArray[np.bool_]) -> Any:
     return ((part, place == 0) for place, part in enumerate(np.split(order, ends[:-1])) if part.size)
 
 
-def _bits(values: Floats) -> npt.NDArray[np.int64]:
-    return np.ascontiguousarray(values).view(np.int64)
-
-
 def _sound(expected: Floats) -> Floats:
     return np.where(np.isfinite(expected), expected, 0.0)
-
-
-def _halves(steps: npt.NDArray[np.uint64]) -> tuple[npt.NDArray[np.uint16], npt.NDArray[np.uint64]]:
-    """The low digits and the rest: most distances have none."""
-    return (steps % FEW).astype(np.uint16), steps // FEW
-
-
-def _off(stored: pl.DataFrame, column: str) -> npt.NDArray[np.int64]:
-    near, far = (stored[f"{column}{half}"].fill_null(0).to_numpy() for half in ("+", "++"))
-    steps: npt.NDArray[np.uint64] = near.astype(np.uint64) + far.astype(np.uint64) * FEW
-    signs: npt.NDArray[np.int64] = -(steps & np.uint64(1)).view(np.int64)
-    return (steps >> np.uint64(1)).view(np.int64) ^ signs

@@ -13,7 +13,7 @@ groups are smaller, for they are fetched whole.
 
 import io
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -23,6 +23,7 @@ from uuid import uuid4
 
 import numpy as np
 import polars as pl
+from polars.selectors import by_name
 
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NotWritten
 from liqtruth.storage.lake.places import Folder, Place, said
@@ -34,6 +35,8 @@ DIGITS: Final = 18
 """Of a decimal that fits 64 bits."""
 EXACT: Final = 1e17
 """Below it, times ten to the places, a value fits the digits with one to spare."""
+QUICK: Final = 1
+"""Level of zstd: on packed columns as small as the default, and a tenth quicker."""
 TASTE: Final = 64
 """Rows that are tried first; most columns that do not fit show it there."""
 KEY: Final = "liqtruth"
@@ -56,7 +59,12 @@ def put_parquet(frame: pl.DataFrame, place: Place, name: str) -> None:
 
 
 def write_new(
-    frame: pl.DataFrame, place: Place, folder: str, name: str, metadata: dict[str, str] | None = None
+    frame: pl.DataFrame,
+    place: Place,
+    folder: str,
+    name: str,
+    metadata: dict[str, str] | None = None,
+    level: int = QUICK,
 ) -> str:
     """Write a file of its own in the folder, `name.parquet` or with a suffix where that one is taken; gives its name
     below the place.
@@ -71,7 +79,7 @@ def write_new(
     frame.write_parquet(
         content,
         compression="zstd",
-        compression_level=1,  # on packed columns as small as the default, and a tenth quicker
+        compression_level=level,
         metadata=metadata,
         row_group_size=place.group_rows,
         data_page_size=PAGE_BYTES,
@@ -110,9 +118,15 @@ def _reported(place: Place, name: str) -> Iterator[None]:
 
 
 def read_parquet(
-    place: Place, name: str, rows: pl.Expr | None = None, remedy: str = AGAIN
+    place: Place,
+    name: str,
+    rows: pl.Expr | None = None,
+    remedy: str = AGAIN,
+    columns: Collection[str] | None = None,
 ) -> tuple[pl.DataFrame, dict[str, Any]]:
     """The rows for which `rows` holds (default: all), as they were packed, and the file's metadata.
+
+    Of `columns` those that the file has, and no others are read; default: all.
 
     Raises `FileNotFoundError` where it is gone, `FileDamaged` naming it and the `remedy` where it is no table any more,
     `FileUnreadable` where the system does not give its bytes.
@@ -121,7 +135,8 @@ def read_parquet(
     try:
         metadata = pl.read_parquet_metadata(path, **place.options)
         lazy = pl.scan_parquet(path, **place.options)
-        frame = unpacked(lazy if rows is None else lazy.filter(rows), metadata).collect()
+        whole = unpacked(lazy if rows is None else lazy.filter(rows), metadata)
+        frame = (whole if columns is None else whole.select(by_name(*columns, require_all=False))).collect()
     except FileNotFoundError:
         raise
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
@@ -134,13 +149,14 @@ def read_together(place: Place, heights: Mapping[str, int]) -> list[pl.DataFrame
     """The rows of files by name that were not packed, of so many rows each; none where any of them is not as it should
     be.
 
-    One scan of a hundred files of a day costs a third of a hundred scans.
+    One scan of a hundred files of a day costs a third of a hundred scans. It takes only files of the same columns as
+    the first, which says of all whether they were packed: a packed one beside plain ones has other types or columns.
     """
     if len(heights) < 2:
         return []
     paths: list[Any] = [place.full(name) for name in heights]
     try:
-        if any(KEY in pl.read_parquet_metadata(path, **place.options) for path in paths):
+        if KEY in pl.read_parquet_metadata(paths[0], **place.options):
             return []
         whole = pl.scan_parquet(paths, glob=False, **place.options).collect()
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):

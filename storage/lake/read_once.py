@@ -73,11 +73,17 @@ class ReadOnce(Lake):
         return found | more
 
     def _read_file(
-        self, file: str, row: Partition, coins: Coins, reading_ids: tuple[str, ...]
+        self,
+        file: str,
+        row: Partition,
+        coins: Coins,
+        reading_ids: tuple[str, ...],
+        columns: tuple[str, ...] | None,
     ) -> pl.DataFrame:
+        """All columns, whoever asks first: others of the same command want others."""
         key = (file, coins, reading_ids if row.archive is not None else ())
         frame = self.kept.get(key)
         if frame is None:
-            frame = super()._read_file(file, row, coins, reading_ids)
+            frame = super()._read_file(file, row, coins, reading_ids, None)
             self.kept.put(key, frame)
         return frame

@@ -105,7 +105,7 @@ def test_of_several_maps_the_best_is_called_the_nearest_of_those_that_are_no_bas
     beside = compare_maps(truth, [near, far], baselines=[free])
     assert beside.conclusion is not None
     assert beside.conclusion.code == "nearest"
-    assert "binance m8, the nearest of the maps that are not baselines, is off by" in beside.verdict
+    assert "binance m8, the nearest of the maps that are not baselines, has" in beside.verdict
     assert "The exact map of a day before is nearer: 0.0 %." in beside.verdict
 
 

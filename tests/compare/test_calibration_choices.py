@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, widened
+from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, enough_maps, widened
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (
@@ -22,13 +22,22 @@ from liqtruth.compare.calibration.selection import (
     PULLS,
     PooledFit,
     choose_coordinate,
+    coins_of,
     fit_coordinates,
     left_out,
 )
-from liqtruth.compare.calibration.side_fit import separable
+from liqtruth.compare.calibration.side_fit import Pull, separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.estimator.model.brackets import Brackets
-from liqtruth.estimator.model.leverage_model import COORDINATES, Coordinate, LeverageModel
+from liqtruth.estimator.model.leverage_model import (
+    COORDINATES,
+    MAINTENANCE,
+    MIXED,
+    MIXED_OF,
+    Coordinate,
+    LeverageModel,
+    parts_of,
+)
 from liqtruth.heatmap.grid import FloatArray
 from tests.compare.calibrated_markets import (
     LEVERAGE,
@@ -115,12 +124,14 @@ class TestCoordinate:
         """A half goes by the coin, a fifth keeps its distance from the mark; nothing is the same on all coins."""
         own = log_normal_shares(9.0, 0.5, 0.5)
         following = log_normal_shares(12.0, 0.3, 0.2).sum(axis=0)
-        planted = np.concatenate([0 * own, own, following[None]])
+        planted = np.concatenate([0 * own, own, 0 * own, following[None]])
         drawn = [drawn_in(pair, "mixed", planted) for pair in pairs]
-        fitted, table = choose_coordinate(drawn, fit_coordinates(drawn, PRIOR, COORDINATES))
-        away = {row.coordinate: row.left_out_pct for row in table}
-        assert fitted.coordinate == "mixed"
-        assert away["mixed"] < 2 / 3 * min(pct for name, pct in away.items() if name != "mixed")
+        fit = PooledFit(PRIOR, COORDINATES).fit(drawn)
+        assert fit.fitted_.coordinate == MIXED
+        alone = {row.only: row.left_out_pct for row in fit.pull_scores_ if row.only is not None}
+        others = [row.left_out_pct for row in fit.coordinate_scores_ if row.coordinate != MIXED]
+        assert min(alone, key=lambda name: alone[name]) == "of-maximum"
+        assert alone["of-maximum"] < 2 / 3 * min(others)
 
     def test_where_samples_cannot_tell_the_fallback_is_taken(self) -> None:
         """Two coins of the same highest leverage: none of the coordinates can be told from another."""
@@ -158,7 +169,7 @@ class TestCoordinate:
     def test_a_node_is_fitted_where_any_market_can_tell_it(self, shared: tuple[Sample, ...]) -> None:
         free = separable(shared, PRIOR, "of-maximum")
         assert LEVERAGE[free].min() >= 3.0
-        assert LEVERAGE[free].max() <= 40.0
+        assert LEVERAGE[free].max() <= MAINTENANCE * 40.0
         small = [pair for pair in shared if pair.coin == "THREE"]
         assert LEVERAGE[separable(small, PRIOR, "of-maximum")].min() >= 12.0
 
@@ -172,22 +183,34 @@ class TestPull:
         fit = PooledFit(PRIOR, ("leverage",)).fit(drawn)
         away = {row.ridge: row.left_out_pct for row in fit.pull_scores_}
         assert tuple(away) == PULLS
-        assert fit.fitted_.long.ridge == min(away, key=lambda ridge: away[ridge])
+        assert fit.fitted_.pull.ridge == min(away, key=lambda ridge: away[ridge])
 
     def test_a_stronger_pull_draws_nearer_to_the_prior(self, shared: tuple[Sample, ...]) -> None:
         fitted = fit_coordinates(shared, PRIOR, ("of-maximum",))[0]
         gaps = [
-            float(np.abs(fitted.pulled(ridge).shares("long") - PRIOR.shares("long")).sum())
+            float(np.abs(fitted.pulled(Pull(ridge)).shares("long") - PRIOR.shares("long")).sum())
             for ridge in (*PULLS, 100.0)
         ]
         assert gaps == sorted(gaps, reverse=True)
         assert gaps[-1] < 0.01 * gaps[0]
 
+    @pytest.mark.parametrize("only", MIXED_OF)
+    def test_a_mixture_is_tried_in_each_of_its_coordinates_alone(
+        self, only: Coordinate, pairs: tuple[Sample, ...]
+    ) -> None:
+        """Positions stand in one of them, the prior has as much in each."""
+        fit = PooledFit(PRIOR, (MIXED,)).fit(whose_shares(only, pairs))
+        alone = [row for row in fit.pull_scores_ if row.only is not None]
+        assert {row.only for row in alone} == set(MIXED_OF)
+        assert min(alone, key=lambda row: row.left_out_pct).only == only
+        shares = fit.fitted_.pulled(Pull(mean_of=((only,),))).shares("long")
+        assert [name for name, part in parts_of(len(shares)).items() if shares[part].any()] == [only]
+
     def test_two_coins_choose_none(self, shared: tuple[Sample, ...]) -> None:
         two = [pair for pair in shared if pair.coin != "THREE"]
         fit = PooledFit(PRIOR, ("leverage",)).fit(two)
         assert fit.pull_scores_ == ()
-        assert fit.fitted_.long.ridge == PULLS[0]
+        assert fit.fitted_.pull.ridge == PULLS[0]
 
     def test_pooled_shares_are_the_mean_of_fits_without_a_coin(self, shared: tuple[Sample, ...]) -> None:
         fit = fit_coordinates(shared, PRIOR, ("leverage",))[0].long
@@ -234,9 +257,11 @@ class TestOwnShares:
 
 class TestTheModel:
     def test_it_states_what_was_chosen(self, made: Calibrated) -> None:
-        assert made.model.coordinate == "of-maximum"
-        assert "as a part of their highest" in made.model.note
-        assert made.record.choices.coordinate == "of-maximum"
+        """Three coins are too few to leave the mixture for a coordinate, not to take it in that coordinate alone."""
+        assert made.model.coordinate == "mixed"
+        assert "a part goes by their highest" in made.model.note
+        assert made.record.choices.coordinate == "mixed"
+        assert made.record.choices.only == "of-maximum"
         assert len(made.record.choices.sizes.rows) == 4
 
     def test_it_reads_back_as_it_was(self, made: Calibrated) -> None:
@@ -266,9 +291,19 @@ class TestBounds:
         assert all(low <= high and whales == 0.0 for low, high, whales, _ in given)  # type: ignore[operator]
         assert bounds.long.crowd_share == pytest.approx(1.0)
 
-    def test_a_single_coin_bounds_nothing(self, shared: tuple[Sample, ...]) -> None:
-        alone = [pair for pair in shared if pair.coin == "ONE"]
-        assert bounds_of(alone, fit_coordinates(alone, PRIOR, ("leverage",))[0]) is None
+    @pytest.mark.parametrize("coins", [("ONE",), ("ONE", "TWO")])
+    def test_fewer_than_three_coins_bound_nothing(
+        self, shared: tuple[Sample, ...], coins: tuple[str, ...]
+    ) -> None:
+        few = [pair for pair in shared if pair.coin in coins]
+        assert coins_of(few) == coins
+        assert bounds_of(few, fit_coordinates(few, PRIOR, ("leverage",))[0]) is None
+
+    def test_many_maps_of_one_day_bound_nothing(self, shared: tuple[Sample, ...]) -> None:
+        day = shared[0].as_of
+        within = [replace(pair, as_of=day + timedelta(minutes=place)) for place, pair in enumerate(shared)]
+        assert enough_maps(shared)
+        assert not enough_maps(within)
 
 
 class TestUncertainty:

@@ -17,7 +17,6 @@ from liqtruth.compare.calibration.lake_samples import Gathered, gather, known_po
 from liqtruth.compare.calibration.record import listed, load
 from liqtruth.compare.conclusion import barred
 from liqtruth.compare.modelled import modelled_map
-from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.model_in_use import calibrated_model
 from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
@@ -25,69 +24,13 @@ from liqtruth.heatmap.files import read_map, write_map
 from liqtruth.heatmap.words.notes import texts
 from liqtruth.heatmap.words.text import of_ms
 from liqtruth.indexer.errors import UnknownCoin
-from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.markets import store_markets
-from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.store import Settings, Store
-from tests.compare.calibrated_markets import PRIOR, random_series, whole_market
+from tests.compare.calibrated_markets import PRIOR, random_series
+from tests.compare.stored_markets import COIN, HOUR, stored_reading, stored_series
 
-COIN = "SOL"
-HOUR = timedelta(hours=1)
 READ_AT = (200, 224, 248, 300)
 """Bars after which all positions are read."""
-
-
-def stored_series(store: Store, series: MarketSeries, venue: str = VENUE) -> None:
-    bars = series.bars
-    ends = [of_ms(int(ms)) for ms in series.end_ms]
-    candles = pl.DataFrame(
-        {
-            "ts": [end - HOUR for end in ends],
-            "interval_s": [3600] * len(ends),
-            "open": bars.close,
-            "high": bars.high,
-            "low": bars.low,
-            "close": bars.close,
-            "volume": bars.volume,
-            "taker_buy_volume": [None] * len(ends),
-        },
-        schema=dict(DATASETS["candles"].schema),
-    )
-    result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
-    open_interest = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
-    for name, rows in (("candles", candles), ("open_interest", open_interest)):
-        store.lake.merge_series(name, venue, COIN, rows, DATASETS[name].key, "synthetic: a test")
-
-
-def stored_reading(
-    store: Store, series: MarketSeries, bar: int, coverage: float = 1.0, count: int = 300
-) -> None:
-    """A census right after a bar, and the market row that a sweep stores beside it."""
-    at, mark, stored = (
-        of_ms(int(series.end_ms[bar - 1])),
-        float(series.bars.close[bar - 1]),
-        float(series.bars.open_interest[bar]),
-    )
-    last = float(series.bars.open_interest[-1])
-    rows = whole_market(series, bar, count, coverage=coverage * stored / last).with_columns(
-        pl.col("liq_px") * (mark / series.mark_px),
-        mark_px=pl.lit(mark),
-        coin=pl.lit(COIN),
-        dex=pl.lit(""),
-        address=pl.int_range(pl.len()).cast(pl.String),
-        status=pl.lit("exact"),
-        as_of=pl.lit(at),
-        source=pl.lit("synthetic: a test"),
-    )
-    reading = Reading(
-        id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
-    )
-    store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
-    row = Market(
-        venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=stored, max_leverage=20
-    )
-    store_markets(store.database, [row])
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from liqtruth.compare.check import CheckPlan, check_coin
+from liqtruth.compare.check import CheckPlan, check_coin, left_out_of_all
 from liqtruth.compare.comparison.session import Files, ages_now, compare_stored
 from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.compare.errors import VendorMapRefused
@@ -156,7 +156,10 @@ def test_a_map_of_one_coin_is_compared_with_that_coin_alone(
     asked = CheckPlan(**{**vars(plan), "maps": [str(given)], "mark_px": mark})
     assert len(labels(store, asked)) == 3
     assert len(labels(store, asked, "ETH")) == 2
-    assert len(check_coin(store, asked, "ETH").lacking) == 1
+    found = [check_coin(store, asked, coin) for coin in ("BTC", "ETH")]
+    assert [len(one.lacking) for one in found] == [0, 1]
+    assert not left_out_of_all(found), "it was compared with BTC"
+    assert left_out_of_all(found[1:]) == list(found[1].comparison.left_out.values()) != []
 
 
 def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: SandboxServer) -> None:
@@ -247,6 +250,14 @@ def test_the_command_answers_writes_a_page_and_is_quick_the_second_time(
     assert "BTC, okx:tiers: w1 is not known (it could not be compared)" in failed
     assert "BTC: coverage is" in failed
     assert len([*reports.rglob("*.*")]) == 4
+    broken, own = tmp_path / "broken.json", str(tmp_path / "own.json")
+    broken.write_text("{")
+    run("map", "exact", "BTC", "-o", own)
+    unfit = ("--map", str(broken), "--map", own)
+    for command in (("report", "-o", str(reports)), ("check", "--offline", "-o", str(page))):
+        done = run(command[0], "BTC", *command[1:], *unfit, "--venue", "none", "--days", "5", code=3)
+        assert done.stderr.count("broken.json") == 1
+        assert "hyperliquid exact" in done.stdout
     run("report", "BTCC", "-o", str(tmp_path / "none"), code=2)
     assert not (tmp_path / "none").exists()
     run("check", "BTC", "--offline", "--venue", "none", code=2)

@@ -87,13 +87,17 @@ def test_a_mark_elsewhere_is_no_error_since_distances_are_relative(
     assert found.models[0].summary.basis_bps == pytest.approx(1e4 * (factor - 1), abs=1e-6)
 
 
+def answer(found: Divergence) -> tuple[str, str | None]:
+    assert found.conclusion is not None
+    return found.conclusion.code, found.conclusion.label
+
+
 def test_the_null_as_a_model_has_skill_nought_and_the_verdict_states_it() -> None:
     truth = map_of(MANY)
     found = compare_maps(truth, [null_of(truth)])
     assert found.models[0].skill == 0
-    assert found.verdict.startswith(
-        "Within 25 % of the mark the model does not beat a map that knows only the mark: null distance-only"
-    )
+    assert answer(found) == ("none_beats_mark", "null distance-only")
+    assert found.headline.endswith(": no better.")
 
 
 def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
@@ -101,15 +105,17 @@ def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
     found = compared(FAR, NEAR, EDGE, within_pct=WIDEST)
     skills = [result.skill for result in found.models]
     assert skills[1] == max(skills)
-    assert found.verdict.startswith("Within 50 % of the mark binance m1 is off by ")
-    assert "better. Widest gap: within " in found.verdict
+    assert answer(found) == ("nearest", "binance m1")
+    gap = found.conclusion.gap if found.conclusion else None
+    assert gap in found.layers[0].models[1].gaps if found.layers else gap in found.models[1].gaps
+    assert found.headline.startswith("binance m1 has "), "the shares that differ most come first"
+    assert found.headline.endswith(": better.")
 
 
 def test_where_no_model_beats_the_mark_the_verdict_names_them_all() -> None:
     found = compared(EDGE, EDGE)
-    assert found.verdict.startswith(
-        "Within 25 % of the mark no model beats a map that knows only the mark: the best, binance m0, is off"
-    )
+    assert answer(found) == ("none_beats_mark", "binance m0")
+    assert found.headline.endswith(": worse, and no other map is nearer.")
     assert found.models[0].skill < 0
     assert found.models[0].verdict.endswith(": worse")
 
@@ -117,14 +123,15 @@ def test_where_no_model_beats_the_mark_the_verdict_names_them_all() -> None:
 def test_an_unscorable_model_is_kept_with_its_reason_beside_a_scored_one() -> None:
     found = compared(LONGS, NEAR)
     assert found.models[0].skill is None
-    assert found.verdict.startswith("Within 25 % of the mark binance m1 is off by")
+    assert answer(found)[1] == "binance m1"
     assert undefined_reasons(found) == ["binance m0: no shorts of binance m0 within 25 % of the mark"]
     assert [band.model_shares[0] for band in found.bands if band.side == "short"] == [None] * 7
 
 
 def test_where_nothing_can_be_scored_the_verdict_gives_the_reason() -> None:
     found = compared(LONGS)
-    assert found.verdict.startswith("No model could be scored: binance m0: no shorts")
+    assert answer(found) == ("none_scored", None)
+    assert "no shorts of binance m0" in found.verdict
 
 
 def test_without_a_model_there_is_nothing_to_compare() -> None:
@@ -183,7 +190,9 @@ def test_scores_are_given_within_10_25_and_50_pct_and_the_answer_is_of_the_one_t
         assert one.ranges == found[HEADLINE_PCT].ranges
         [same] = [row for row in one.ranges if row.range_pct == at]
         assert [row.scores for row in same.models] == [row.scores for row in one.models]
-        assert one.verdict.startswith(f"Within {at:g} % of the mark")
+        assert one.conclusion is not None
+        assert one.conclusion.range_pct == at
+        assert f"ithin {at:g} % of the mark" in one.headline
     with pytest.raises(NothingToCompare, match="10, 25 or 50 % of price, got 15"):
         compare_maps(map_of(MANY), maps, within_pct=15)
 

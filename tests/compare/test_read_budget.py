@@ -1,12 +1,8 @@
 """How often a command opens Parquet and asks the database: counts, which do not depend on the machine."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
-import polars as pl
 import pytest
 
 from liqtruth.compare.comparison.session import compare_stored
@@ -16,51 +12,18 @@ from liqtruth.compare.scoring.ledger.settle import settle
 from liqtruth.compare.scoring.realised.job import score_realised
 from liqtruth.compare.scoring.visits.job import VisitPlan, visits_stored
 from liqtruth.compare.scoring.visits.major_zones import exact_maps_between
-from liqtruth.storage.database.connection import Database
 from liqtruth.storage.store import Settings, Store
 from tests.compare.scored_markets import COIN, START, VENUE, ScoredMarket, store_market
 from tests.compare.test_lead_lag_lake import HOUR, opened, series
+from tests.read_budget import Reads, counted_reads
 
 __all__ = ["opened", "series"]
 
 
-class Reads:
-    """Parquet files by how often each was opened, and sessions on the database."""
-
-    def __init__(self) -> None:
-        self.opened: Counter[Path] = Counter()
-        self.sessions = 0
-
-    def start(self) -> None:
-        """Count from here on."""
-        self.opened.clear()
-        self.sessions = 0
-
-    @property
-    def files(self) -> int:
-        return len(self.opened)
-
-    @property
-    def again(self) -> int:
-        """Openings of files that had been opened before."""
-        return self.opened.total() - self.files
-
-
 @pytest.fixture
-def reads(monkeypatch: pytest.MonkeyPatch) -> Reads:
-    counted, look, asking = Reads(), pl.read_parquet_metadata, Database.asking
-
-    def counting_look(path: Path, *args: Any) -> Any:
-        counted.opened[path] += 1
-        return look(path, *args)
-
-    def counting_questions(database: Database) -> Any:
-        counted.sessions += 1
-        return asking(database)
-
-    monkeypatch.setattr(pl, "read_parquet_metadata", counting_look)
-    monkeypatch.setattr(Database, "asking", counting_questions)
-    return counted
+def reads() -> Iterator[Reads]:
+    with counted_reads() as counted:
+        yield counted
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +42,7 @@ def compared(reads: Reads, store: Store, models: Sequence[str]) -> tuple[int, in
     """Sessions and files."""
     reads.start()
     compare_stored(store, COIN, window="7d", models=models)
-    assert reads.again == 0
+    assert not reads.repeated
     return reads.sessions, reads.files
 
 
@@ -104,7 +67,7 @@ def test_a_score_on_liquidations_reads_each_day_once_whatever_its_steps(market: 
     for step in (HOUR, HOUR / 4):
         reads.start()
         score_realised(market, COIN, VENUE, "bell", step=step)
-        assert reads.again == 0
+        assert not reads.repeated
         found.append((reads.sessions, reads.files))
     assert found[0] == found[1]
     assert found[0][0] <= 6
@@ -123,7 +86,7 @@ def test_visits_and_lead_lag_ask_the_database_as_often_however_many_maps_there_a
     for command in asked[1:]:
         reads.start()
         assert 0 < command() <= maps
-        assert reads.again == 0
+        assert not reads.repeated
         assert reads.sessions <= 10
 
 
@@ -134,10 +97,10 @@ def test_the_ledger_reads_a_market_once_for_all_its_forecasts(market: Store, rea
             reads.start()
             at = START + timedelta(days=3 + count // 4, hours=hour)
             make_forecast(market, ForecastPlan(COIN, VENUE, "bell", at=at, replay=True))
-            assert reads.again == 0
+            assert not reads.repeated
             assert reads.sessions <= 7, "two of them for what the ledger holds against the model"
         reads.start()
         assert settle(market).settled == count
-        assert reads.again == 0
+        assert not reads.repeated
         sessions.append(reads.sessions)
     assert sessions[0] == sessions[1] <= 5

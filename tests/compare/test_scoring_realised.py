@@ -38,7 +38,7 @@ from tests.compare.scored_markets import (
     store_market,
     store_prices,
 )
-from tests.compare.test_calibration_lake import stored_reading, stored_series
+from tests.compare.stored_markets import stored_reading, stored_series
 from tests.estimator.fitted_models import correction_of
 
 MARKET = ScoredMarket()

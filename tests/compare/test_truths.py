@@ -1,5 +1,7 @@
 """Other truths than single positions: exact maps give what their positions give, banded sums level and shares."""
 
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ from liqtruth.compare.truths.band_samples import SideBands, band_operator
 from liqtruth.compare.truths.band_table import read_bands
 from liqtruth.compare.truths.exact_maps import positions_of_map, samples_of_maps
 from liqtruth.compare.truths.given import TABLES, gathered, kind_of, listed
+from liqtruth.compare.truths.span import Span
 from liqtruth.estimator.model.leverage_model import RESERVED, leverage_model_named
 from liqtruth.heatmap.errors import BadInput, MissingData
 from liqtruth.heatmap.files import write_map
@@ -34,7 +37,7 @@ from tests.compare.calibrated_markets import (
     random_series,
     whole_market,
 )
-from tests.compare.test_calibration_lake import COIN, stored_reading, stored_series
+from tests.compare.stored_markets import COIN, stored_reading, stored_series
 
 MARKET = random_series(11)
 BARS = (200, 300)
@@ -105,6 +108,21 @@ def test_sums_of_bands_give_level_and_mean_leverage_back() -> None:
     assert mean_leverage(fit.shares) == pytest.approx(mean_leverage(true), abs=0.1)
     for side in sides:
         assert (side.columns @ fit.shares.ravel()).sum() == pytest.approx(side.share.sum(), rel=0.05)
+
+
+def test_a_band_that_holds_nothing_is_fitted_like_the_others() -> None:
+    pairs = [random_sample(seed) for seed in range(4)]
+    free = separable(pairs, PRIOR)
+    true = np.where(free, log_normal_shares(5.0, 0.5, 0.6), 0.0)
+    unknown = [bands_of(one.long.columns["leverage"].astype(float), true, "long") for one in pairs]
+    for side in unknown:
+        side.share[0] = 0.0
+    known = [replace(side, effective=np.array([0.0, 60.0, 60.0, 60.0])) for side in unknown]
+    first, second = (
+        fit_side_bands(sides, [one.block for one in pairs], PRIOR.shares("long") * free, free)
+        for sides in (known, unknown)
+    )
+    assert np.array_equal(first.shares, second.shares)
 
 
 def table(path: Path, bands: tuple[str, ...], usd: float = 1e4) -> Path:
@@ -194,6 +212,18 @@ class TestTablesOfPositions:
         assert len(found.pairs) == len(BARS)
         assert [one.moment.year for one in found.refused] == [2024]
 
+    def test_only_moments_within_the_span_are_taken(self, read: Store, history: Path) -> None:
+        files = listed([history])
+        first, last = (one.as_of for one in gathered(read, files, [COIN]).pairs)
+        for span, taken in (
+            (Span(end=first), [first]),
+            (Span(start=last), [last]),
+            (Span(first, last), [first, last]),
+        ):
+            assert [one.as_of for one in gathered(read, files, [COIN], span=span).pairs] == taken
+        with pytest.raises(MissingData, match="no moment lies between --from and --to"):
+            gathered(read, files, [COIN], span=Span(start=last + timedelta(hours=1)))
+
     def test_a_table_that_states_no_moment_is_refused(self, read: Store, tmp_path: Path) -> None:
         """The file's own time is that of the last copy."""
         with pytest.raises(BadInput, match="no moment stands in it"):
@@ -241,6 +271,23 @@ class TestCommand:
         assert record is not None
         assert len(record.pairs) == len(BARS)
 
+    @pytest.mark.parametrize("kind", ["tables", "bands"])
+    def test_a_fit_on_files_keeps_to_its_span(
+        self, read: Store, history: Path, tmp_path: Path, kind: str
+    ) -> None:
+        given = history if kind == "tables" else table(tmp_path / "bands.csv", ("0-2", "2-5", "5-10"))
+        until = of_ms(int(MARKET.end_ms[BARS[0] - 1]))
+        line = ["fit", COIN, "--truth", str(given), "--name", f"early-{kind}", "--to", until.isoformat()]
+        CliRunner().invoke(calibrate_app, line)
+        _, record = load(read.settings.data_dir, f"early-{kind}")
+        assert record is not None
+        assert record.end == until
+
+    @pytest.mark.parametrize("option", ["--step=1h", "--workers=2", "--cluster=tcp://127.0.0.1:8786"])
+    def test_what_means_nothing_for_files_is_refused(self, history: Path, option: str) -> None:
+        shown = CliRunner().invoke(calibrate_app, ["fit", COIN, "--truth", str(history), option])
+        assert isinstance(shown.exception, BadInput)
+
     @pytest.mark.parametrize("name", RESERVED)
     def test_no_fit_takes_the_name_of_a_shipped_model(self, tmp_path: Path, name: str) -> None:
         path = table(tmp_path / "bands.csv", ("0-2", "2-5"))
@@ -269,9 +316,18 @@ def test_sums_that_cannot_be_right_are_refused(
         read_bands(table(tmp_path / "bands.csv", bands, usd))
 
 
-def test_a_modelled_map_is_no_truth(read: Store, tmp_path: Path) -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize(("usd", "effective"), [(0, 60), (1e4, 0), (1e4, -3), (1e4, "nan"), (1e4, 0.5)])
+def test_as_many_positions_as_cannot_have_made_a_sum_are_refused(
+    tmp_path: Path, usd: float, effective: float | str
+) -> None:
+    lines = table(tmp_path / "bands.csv", ("0-2", "2-5"), usd).read_text().splitlines()
+    path = tmp_path / "counted.csv"
+    path.write_text("\n".join([f"{lines[0]},effective", *(f"{line},{effective}" for line in lines[1:])]))
+    with pytest.raises(TableRefused, match="column 'effective'"):
+        read_bands(path)
 
+
+def test_a_modelled_map_is_no_truth(read: Store, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     write_map(replace(exact_map(read, COIN), source="modelled", model="tiers"), path)
     with pytest.raises(BadInput, match="must be an exact map"):

@@ -1,12 +1,10 @@
 """The last days can be looked at once, however the first look ended; and the command that judges all others."""
 
 import json
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 import pytest
 from typer.testing import CliRunner
 
@@ -17,23 +15,15 @@ from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.validation.backtest import FINAL
 from liqtruth.compare.validation.final_window import WindowOpened, last_opened, open_window, opened_windows
 from liqtruth.compare.validation.validation import Plan, save
-from liqtruth.estimator.frames import DATASETS
 from liqtruth.estimator.model.leverage_model import known_models
-from liqtruth.estimator.series.series import MarketSeries
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.words.notes import of_codes
-from liqtruth.heatmap.words.text import of_ms
-from liqtruth.indexer.frames import POSITIONS, conform
-from liqtruth.indexer.positions.markets import VENUE
-from liqtruth.storage.database.markets import store_markets
-from liqtruth.storage.database.tables import Market, Reading, Scope
 from liqtruth.storage.lock import alone
 from liqtruth.storage.store import Store
-from tests.compare.calibrated_markets import random_series, whole_market
+from tests.compare.calibrated_markets import random_series
+from tests.compare.stored_markets import COIN, stored_reading, stored_series
 from tests.compare.validation_markets import PRIOR, validation_samples
 
-HOUR = timedelta(hours=1)
-COIN = "SOL"
 DAYS = 9
 
 
@@ -117,54 +107,9 @@ class TestOpening:
 def stored_market(store: Store) -> None:
     """A series, and one census a day on its last `DAYS` days."""
     series = random_series(11)
-    _stored_series(store, series)
+    stored_series(store, series)
     for day in range(DAYS):
-        _stored_census(store, series, len(series.end_ms) - 24 * (DAYS - 1 - day))
-
-
-def _stored_series(store: Store, series: MarketSeries) -> None:
-    ends, bars = [of_ms(int(ms)) for ms in series.end_ms], series.bars
-    candles = pl.DataFrame(
-        {
-            "ts": [end - HOUR for end in ends],
-            "interval_s": [3600] * len(ends),
-            "open": bars.close,
-            "high": bars.high,
-            "low": bars.low,
-            "close": bars.close,
-            "volume": bars.volume,
-            "taker_buy_volume": [None] * len(ends),
-        },
-        schema=dict(DATASETS["candles"].schema),
-    )
-    result = {"ts": [series.start, *ends], "open_interest": bars.open_interest}
-    stored = conform(pl.DataFrame(result), DATASETS["open_interest"].schema)
-    for name, rows in (("candles", candles), ("open_interest", stored)):
-        store.lake.merge_series(name, VENUE, COIN, rows, DATASETS[name].key, "synthetic: a test")
-
-
-def _stored_census(store: Store, series: MarketSeries, bar: int) -> None:
-    at, mark = of_ms(int(series.end_ms[bar - 1])), float(series.bars.close[bar - 1])
-    stored = float(series.bars.open_interest[bar])
-    whole = stored / float(series.bars.open_interest[-1])
-    rows = whole_market(series, bar, coverage=whole).with_columns(
-        pl.col("liq_px") * (mark / series.mark_px),
-        mark_px=pl.lit(mark),
-        coin=pl.lit(COIN),
-        dex=pl.lit(""),
-        address=pl.int_range(pl.len()).cast(pl.String),
-        status=pl.lit("exact"),
-        as_of=pl.lit(at),
-        source=pl.lit("synthetic: a test"),
-    )
-    reading = Reading(
-        id=f"census-{bar}", venue=VENUE, source="test", scope=Scope.CENSUS, as_of=at, accounts=1, positions=1
-    )
-    store.lake.write_reading(reading, {"positions": conform(rows, POSITIONS)})
-    row = Market(
-        venue=VENUE, dex="", coin=COIN, as_of=at, mark_px=mark, open_interest=stored, max_leverage=20
-    )
-    store_markets(store.database, [row])
+        stored_reading(store, series, len(series.end_ms) - 24 * (DAYS - 1 - day))
 
 
 class TestCommand:

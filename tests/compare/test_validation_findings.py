@@ -71,6 +71,10 @@ class TestPerfectModel:
         found = perfect.of(BOTH, "raw").bounds
         assert found is not None
         assert (found.overall, found.high) == (1.0, 1.0)
+        given = [share for share in found.inside if share is not None]
+        assert set(given) == {1.0}
+        assert [ends for ends in found.ends if ends is not None] == [(1.0, 1.0)] * len(given)
+        assert len(found.too_wide) == len(given)
 
 
 class TestSides:

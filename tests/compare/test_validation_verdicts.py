@@ -189,6 +189,26 @@ class TestLines:
     def test_bounds(self, found: Interval | None, expected: str) -> None:
         assert bounds_line(split_of(bounds=found), "crowd") == f"later days, crowd: {expected}"
 
+    def test_distances_at_which_bounds_held_too_rarely_or_too_often_are_named(self) -> None:
+        line = bounds_line(self.by_distance((0.7, 0.9), (0.5, 0.7), None, (0.85, 1.0)), "crowd")
+        assert line.endswith("; too narrow within 5 %; too wide within 25 %")
+
+    def test_bounds_that_fail_at_one_distance_alone_are_a_limitation(self) -> None:
+        good, bad = (self.by_distance((0.7, high), *[(0.7, 0.9)] * 3) for high in (0.9, 0.75))
+        of_bounds = [
+            [line for line in limitations(findings_of(split)) if "bounds" in line] for split in (good, bad)
+        ]
+        assert [len(lines) for lines in of_bounds] == [0, 2]
+
+    def by_distance(self, *ends: tuple[float, float] | None) -> SplitFindings:
+        """Held on 80 % of maps over all, at 2, 5, 10 and 25 % with these intervals."""
+        split = split_of()
+        bounds = BoundsFindings(
+            (2.0, 5.0, 10.0, 25.0), (0.8,) * 4, 0.8, 0.74, 0.86, 40, (1.0,) * 4, (3.0,) * 4, ends
+        )
+        sides = tuple(msgspec.structs.replace(side, bounds=bounds) for side in split.sides)
+        return msgspec.structs.replace(split, sides=sides)
+
     def test_recall_is_stated_beside_chance(self) -> None:
         expected = "later days, crowd: finds 37 % of the five largest clusters, chance 28 %"
         assert recall_line(split_of(), "crowd") == expected
@@ -293,14 +313,16 @@ class TestWhereNot:
 class TestSetting:
     def test_pairs_choices_and_variants(self) -> None:
         lines = list(setting_lines(findings_of(split_of())))
-        assert lines[:4] == [
+        assert lines[:5] == [
             "later days: 20 pairs of BTC, ETH on 9 days, 2026-08-01 to 2026-08-09, 9 blocks of coin and days",
             "later days: 2 fits tried 12 variants on what each had seen, and chose leverage, coins alike (1); "
             "of-maximum, coins apart, ridge 0.3 (1)",
             "2 days between what is fitted and what is judged; intervals are 95 %, by drawing blocks; seed 7",
+            "not scored within 50 % of the mark: a fit sees what lies up to 26 % below it and 35 % above, and nothing "
+            "beyond was fitted; `compare` scores single maps there",
             "no final window is set aside: too few days",
         ]
-        assert lines[4] == "about the samples"
+        assert lines[5] == "about the samples"
 
     def test_the_final_window_is_set_aside_until_it_is_opened(self) -> None:
         window = Window(date(2026, 8, 8), date(2026, 8, 10), 24, 6)

@@ -21,7 +21,7 @@ from liqtruth.storage.database.tables import Reading
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Settings, Store
 from tests.compare.calibrated_markets import random_series
-from tests.compare.test_calibration_lake import COIN, HOUR, stored_reading, stored_series
+from tests.compare.stored_markets import COIN, HOUR, stored_reading, stored_series
 
 READ_AT = range(84, 360, 18)
 """Bars after which all positions are read, some on the same day."""

@@ -146,11 +146,12 @@ def test_on_a_market_of_the_reference_a_mixture_of_one_model_draws_that_model() 
     np.testing.assert_allclose(two.short_usd, one.short_usd, atol=1e-6)
 
 
-def test_half_of_an_even_mixture_goes_by_the_highest_leverage() -> None:
+def test_an_even_mixture_is_the_mean_of_its_coordinates() -> None:
     bars = _flat_bars(drift=0.002)
-    by_coin, as_it_is = (fitted(bars, PRIOR.in_coordinate(name), AT_10).heatmap() for name in MIXED_OF[::-1])
+    apart = [fitted(bars, PRIOR.in_coordinate(name), AT_10).heatmap() for name in MIXED_OF]
     both = fitted(bars, PRIOR.in_coordinate(MIXED), AT_10).heatmap()
-    np.testing.assert_allclose(both.long_usd, (by_coin.long_usd + as_it_is.long_usd) / 2, atol=1e-3)
+    mean = np.mean([one.long_usd for one in apart], axis=0)
+    np.testing.assert_allclose(both.long_usd, mean, atol=1e-3)
 
 
 def test_no_leverage_is_scaled_beyond_the_markets_that_a_mixture_was_fitted_on() -> None:
@@ -158,10 +159,10 @@ def test_no_leverage_is_scaled_beyond_the_markets_that_a_mixture_was_fitted_on()
     assert mixed().scale(10.0, 0.03) == 0.25
 
 
-def test_rows_of_a_mixture_are_each_rate_in_both_coordinates_and_the_mark() -> None:
+def test_rows_of_a_mixture_are_each_rate_in_every_coordinate_and_the_mark() -> None:
     model = mixed()
-    assert model.rows == 2 * len(model.rates) + 1
-    with pytest.raises(BadInput, match="11 rows"):
+    assert model.rows == len(MIXED_OF) * len(model.rates) + 1
+    with pytest.raises(BadInput, match=f"{model.rows} rows"):
         msgspec.structs.replace(model, long=PRIOR.long)
     assert model.in_coordinate("leverage").shares("long").sum() == pytest.approx(model.shares("long").sum())
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.estimator.model.brackets import POSITION_USD, Brackets
-from liqtruth.estimator.model.leverage_model import LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import MAINTENANCE, leverage_model_named
 from liqtruth.estimator.model.node_shares import NodeShares, node_shares
 from liqtruth.estimator.over_time.price_time import drawn_series, model_series
 from liqtruth.estimator.over_time.time_grid import clock_of
@@ -155,14 +156,17 @@ def test_names_and_ages_that_are_not_offered_are_refused() -> None:
         shares_of("tiers").only([40.0])
 
 
-def test_leverage_above_the_venues_highest_is_null_mass_and_reported() -> None:
-    model = leverage_model_named("prior")
-    assert isinstance(model, LeverageModel)
+@pytest.mark.parametrize(("reach", "bound"), [(None, 50.0), (MAINTENANCE, 100.0)])
+def test_leverage_beyond_the_models_reach_is_null_mass_and_reported(
+    reach: float | None, bound: float
+) -> None:
+    """Without a reach of its own a model ends at the venue's highest leverage."""
+    model = msgspec.structs.replace(leverage_model_named("prior"), reach=reach)
     shares = node_shares("vintages", model, FLAT, POSITION_USD)
-    assert not shares.long[:, shares.leverage > 50].any()
-    assert shares.long[:, shares.leverage <= 50].sum() > 0
+    assert not shares.long[:, shares.leverage > bound].any()
+    assert shares.long[:, (shares.leverage > bound / 2) & (shares.leverage <= bound)].sum() > 0
     assert any(
-        message.code == "above_highest" and message.values["highest"] == 50 for message in shares.notes
+        message.code == "above_highest" and message.values["highest"] == bound for message in shares.notes
     )
 
 

@@ -220,7 +220,8 @@ def bases_in(place: Path) -> dict[str, Path]:
     """Data directories to begin with: none yet, one that is filled, and the same as an earlier liqtruth left it."""
     from tests.compare.calibrated_markets import random_series
     from tests.compare.scored_markets import ScoredMarket, store_market
-    from tests.compare.test_calibration_lake import READ_AT, stored_reading, stored_series
+    from tests.compare.stored_markets import stored_reading, stored_series
+    from tests.compare.test_calibration_lake import READ_AT
 
     filled, old = place / "filled", place / "old"
     with opened(filled, None) as store:

@@ -11,7 +11,11 @@ from pathlib import Path
 import pytest
 
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
+from liqtruth.sandbox.hyperliquid.batches import Batches
+from liqtruth.sandbox.hyperliquid.evm import EvmNode
+from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.market.market import Market
+from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.lock import waiting
 from liqtruth.storage.store import Settings, Store
@@ -56,3 +60,27 @@ def swept(swept_once: tuple[Path, SweepReport], tmp_path_factory: pytest.TempPat
         folder = shutil.copytree(folder, tmp_path_factory.mktemp("swept") / "data")
     with Store.open(Settings(data_dir=folder)) as store:
         yield store
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """An empty data directory; a busy machine's slow answer is no fault."""
+    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def running(small_market: Market) -> Iterator[SandboxServer]:
+    """`small_market` on real HTTP, by a server that tests may change: ask for `server`, which changes it back."""
+    with serving_in_thread(small_market, weight_per_minute=None) as server:
+        yield server
+
+
+@pytest.fixture
+def server(running: SandboxServer) -> Iterator[SandboxServer]:
+    """No door for batches is open, nothing newer is switched on, and nothing was asked."""
+    running.requests.clear()
+    yield running
+    vars(running.batches).update(vars(Batches()))
+    vars(running.evm_node).update(vars(EvmNode()))
+    vars(running.protocol).update(vars(ProtocolParts()))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +23,7 @@ from liqtruth.indexer.sweep.report import Sight
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.indexer.watch.watch import Pace, Watch
 from liqtruth.sandbox.hyperliquid.batches import BOTH, BY_INFO, PLACE, Batches
-from liqtruth.sandbox.hyperliquid.evm import EvmNode
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.net.stops import Stop
 from liqtruth.storage.settings import Secret
@@ -38,31 +36,6 @@ SINGLE = "clearinghouseState"
 KEY = "sesame-of-the-provider"
 USERS = [f"0x{digit * 40}" for digit in "abc"]
 STATE = {"assetPositions": [], "marginSummary": {}}
-
-
-@pytest.fixture(scope="module")
-def running(small_market: Market) -> Iterator[SandboxServer]:
-    with serving_in_thread(small_market, weight_per_minute=None) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: SandboxServer) -> Iterator[SandboxServer]:
-    """No door is open, and nothing was asked."""
-    yield running
-    vars(running.batches).update(vars(Batches()))
-    vars(running.evm_node).update(vars(EvmNode()))
-
-
-@pytest.fixture(autouse=True)
-def counted_anew(running: SandboxServer) -> None:
-    running.requests.clear()
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
-        yield opened
 
 
 def some(server: SandboxServer) -> list[str]:

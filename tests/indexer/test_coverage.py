@@ -6,7 +6,7 @@ import json
 import polars as pl
 import pytest
 
-from liqtruth.indexer.audit.coverage import KINDS, NOT_IN_BOOK, CoverageReport, UnreadInDex, coverage_report
+from liqtruth.indexer.audit.coverage import KINDS, NOT_IN_BOOK, coverage_report
 from liqtruth.indexer.coin.census import read_coin
 from liqtruth.indexer.discovery.address_book import remember
 from liqtruth.indexer.errors import UnknownCoin
@@ -15,6 +15,7 @@ from liqtruth.indexer.info.budget import Budget
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.server import SandboxServer
+from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.store import Store
 from tests.conftest import Run
 
@@ -67,10 +68,20 @@ def test_the_largest_market_comes_first_and_a_coin_that_nobody_holds_is_there(
     assert {one.coin for one in sides} == {"BTC", "ETH", "SOL", "HYPE"}
 
 
-def test_who_was_only_sized_is_shown_before_any_market_is_stored() -> None:
-    lines = CoverageReport((), (UnreadInDex("", 3, 7e6),)).describe()
-    assert len(lines) == 2
-    assert "3 accounts with $7M" in lines[1]
+@pytest.mark.parametrize("coin", [None, "BTC"])
+async def test_who_was_only_sized_is_shown_before_any_market_is_stored(
+    coin: str | None, store: Store, served: SandboxServer
+) -> None:
+    if coin is not None:
+        with pytest.raises(NothingStored):
+            coverage_report(store, coin)
+    async with InfoClient(served.base_url, Budget(None)) as info:
+        report = await size(store, served.market.addresses, EvmEndpoint(served.evm_url, None), info, [""])
+    shown = coverage_report(store, coin)
+    assert shown.sides == ()
+    [waits] = shown.unread
+    assert (waits.accounts, waits.notional_usd) == (report.holders, pytest.approx(report.notional_usd))
+    assert len(shown.describe()) == 2
 
 
 def test_nothing_stored_and_unknown_coins_are_said(run: Run, store: Store, served: SandboxServer) -> None:

@@ -17,7 +17,7 @@ LISTED = 0.75
 
 
 def leaderboard(replay: Replay) -> pl.DataFrame:
-    """The richest three quarters of the accounts, with the columns of `indexer.discovery.sources.LEADERS` that hint."""
+    """The richest three quarters of the accounts, with the hints of `indexer.discovery.source_answers.LEADERS`."""
     market = replay.live.market
     values, done = account_values(market), performance(market)
     board = pl.DataFrame(

@@ -233,12 +233,12 @@ def test_a_found_says_its_yield_and_its_cost_in_one_line() -> None:
 
 def test_the_size_of_the_real_leaderboard_is_decoded_whole() -> None:
     """45,000 rows, as in September 2026."""
-    from liqtruth.indexer.discovery.sources import _leaderboard, _leaders
+    from liqtruth.indexer.discovery.source_answers import LEADERBOARD, leaders_frame
 
     one = json.dumps(leader(0))
     rows = (one.replace(address_of(0), address_of(n)) for n in range(45_000))
     raw = f'{{"leaderboardRows": [{", ".join(rows)}]}}'.encode()
-    assert _leaders(_leaderboard(raw, "test").leaderboard_rows).height == 45_000
+    assert leaders_frame(LEADERBOARD(raw, "test").leaderboard_rows).height == 45_000
 
 
 @pytest.mark.filterwarnings("error")

@@ -487,8 +487,8 @@ def test_a_trade_that_the_tape_missed_is_found_by_sizing_again(store: Store) -> 
             watch = Watch(store, served.base_url, weight_per_minute=None)
             async with InfoClient(served.base_url, Budget(None)) as info:
                 await watch.marks.read(info, [""], watch.book)
-                for address in served.market.addresses:
-                    watch._take(await watch._read(info, (address, "")))
+                read = [await watch._read(info, (address, "")) for address in served.market.addresses]
+                watch._take([one for readings in read for one in readings])
                 await asyncio.to_thread(served.advance, 4000)
                 await watch.marks.set_clock(info)
                 await size(

@@ -2,7 +2,7 @@
 
 import gzip
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -43,12 +43,6 @@ def row(number: int = 1, szi: object = "-2.0", ts: str = T1, **other: object) ->
 
 def table(*rows: str) -> str:
     return "\n".join([HEADER, *rows]) + "\n"
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data")) as opened:
-        yield opened
 
 
 @pytest.fixture
@@ -289,6 +283,15 @@ def test_a_dex_that_is_not_the_coins_prefix_is_refused(
     rows = [f"{row(1, coin='xyz:TSLA')},{'xyz' if reported else 'abc'}"]
     with pytest.raises(BadInput, match="row 1"):
         imported(store, written("p.csv", "\n".join([f"{HEADER},dex", *rows])), **reported)
+
+
+def test_a_folder_of_tables_is_read_as_its_files(store: Store, written: Written) -> None:
+    for name, ts in (("a.csv", T1), ("b.csv", T2)):
+        folder = written(f"tables/{name}", table(row(ts=ts))).parent
+    summaries = import_paths(store, [folder])
+    assert [Path(one.file).name for one in summaries] == ["a.csv", "b.csv"]
+    for moment in (FIRST, SECOND):
+        assert coin_as_of(store, "BTC", moment)[0]["as_of"].to_list() == [moment]
 
 
 def test_a_table_without_times_takes_the_one_given(store: Store, written: Written) -> None:

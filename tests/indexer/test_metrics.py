@@ -7,7 +7,7 @@ import pytest
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.positions.watch_state import WatchState
-from liqtruth.indexer.watch.run import serving_metrics
+from liqtruth.indexer.watch.metrics import serving_metrics
 
 
 def test_metrics_follow_the_state() -> None:

@@ -16,9 +16,9 @@ from liqtruth.indexer.audit.mismatch import (
     MISMATCHES,
     REASONS,
     count_reasons,
-    mismatch_report,
     mismatches,
 )
+from liqtruth.indexer.audit.mismatch_report import mismatch_report
 from liqtruth.indexer.margin.checks import Checks, check
 from liqtruth.indexer.margin.reconcile import implied_collateral_notes, reconcile
 from liqtruth.indexer.positions.markets import universe_row

@@ -1,15 +1,15 @@
 """The order book: what rests up to each price is what the orders of the sandbox add up to, whatever the rounding."""
 
 import asyncio
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 import pytest
 
-from liqtruth.compare.observed.surroundings import BOOK_WITHIN, depth_of
-from liqtruth.heatmap.clusters.facts import RestingDepth
+from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
+from liqtruth.heatmap.clusters.facts import BOOK_WITHIN, RestingDepth, surroundings_line
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.indexer.errors import AnswerMalformed
 from liqtruth.indexer.frames import BOOKS
@@ -92,6 +92,28 @@ def test_a_book_of_another_time_is_not_taken(store: Store, served: SandboxServer
     assert depth_of(store, VENUE, "BTC", at + BOOK_WITHIN) is not None
     assert depth_of(store, VENUE, "BTC", at + BOOK_WITHIN + timedelta(seconds=1)) is None
     assert depth_of(store, "binance", "BTC", at) is None
+
+
+@pytest.mark.parametrize(
+    ("minutes", "said"), [(40, "40 min before"), (-40, "40 min after"), (0, "0 s before")]
+)
+def test_between_the_books_of_a_watch_the_nearest_is_taken_and_its_age_said(
+    minutes: int, said: str, store: Store, served: SandboxServer
+) -> None:
+    at = stored(store, served).at
+    found = surroundings_of(store, "BTC", VENUE, at + timedelta(minutes=minutes))
+    assert found.book_age_s == 60 * minutes
+    assert f"order book read {said}" in surroundings_line(found)
+
+
+@pytest.mark.parametrize(("side", "away"), [("long", -1), ("short", 1)])
+def test_what_the_mark_has_passed_since_the_book_was_read_rests_no_more(side: str, away: int) -> None:
+    px, coins = 100.0 + away * np.array([1.0, 2.0, 3.0]), np.array([5.0, 7.0, 11.0])
+    book = RestingDepth(datetime(2026, 8, 20, tzinfo=UTC), {side: px}, {side: coins})
+    assert [book.before(side, float(px[-1]), 100.0 + away * moved) for moved in (-1, 0, 1.5, 2.5)] == [
+        pytest.approx((100.0 + away * moved) * rests)
+        for moved, rests in ((-1, 11), (0, 11), (1.5, 6), (2.5, 4))
+    ]
 
 
 def test_of_a_rounder_answer_only_what_lies_beyond_is_taken() -> None:

@@ -1,7 +1,6 @@
 """Where part of what was asked for cannot be read, the rest is stored and the command ends with exit code 3."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from aiohttp import web
@@ -14,15 +13,9 @@ from liqtruth.indexer.maps.candles import fetch_candles
 from liqtruth.sandbox.http.faults import Faults, bomb
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
-from liqtruth.storage.store import Settings, Store
+from liqtruth.storage.store import Store
 
 HOUR_MS = 3_600_000
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """What the protocol has of late is read for what it is: markets that show it give the positions that others give."""
 
 import asyncio
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,8 +25,7 @@ from liqtruth.indexer.positions.markets import markets_of, stored_tables
 from liqtruth.indexer.positions.readings import Readings
 from liqtruth.indexer.sweep.sweep import SweepReport, sweep
 from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
-from liqtruth.sandbox.market.market import Market
-from liqtruth.sandbox.server import SandboxServer, serving_in_thread
+from liqtruth.sandbox.server import SandboxServer
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.files.coin_names import is_outcome
 from liqtruth.storage.store import Settings, Store
@@ -37,25 +35,6 @@ QUICK = Patience(attempts=2, total_s=20.0, first_wait_s=0.01, pause_s=0.01)
 ACCOUNTS = 150
 """Fewer than are worth asking for batches, and some of every kind."""
 NEWER = {name: value for name, value in vars(ProtocolParts.newest()).items() if name != "unnamed"}
-
-
-@pytest.fixture(scope="module")
-def running(small_market: Market) -> Iterator[SandboxServer]:
-    with serving_in_thread(small_market, weight_per_minute=None) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running: SandboxServer) -> Iterator[SandboxServer]:
-    """Nothing newer is switched on."""
-    yield running
-    vars(running.protocol).update(vars(ProtocolParts()))
-
-
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
-        yield opened
 
 
 def some(server: SandboxServer) -> list[str]:

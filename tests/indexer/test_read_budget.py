@@ -9,7 +9,7 @@ import pytest
 from info_endpoint import InfoEndpoint, address_of, btc, serving, state
 
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.indexer.audit.mismatch import mismatch_report
+from liqtruth.indexer.audit.mismatch_report import mismatch_report
 from liqtruth.indexer.audit.status import status_of
 from liqtruth.indexer.maps.views import exact_history, exact_view
 from liqtruth.indexer.margin import checks

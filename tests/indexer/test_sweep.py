@@ -34,12 +34,6 @@ ISOLATED_LONG_PX = 45_000 / (1 - 1 / 80)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    with Store.open(Settings(data_dir=tmp_path / "data", request_timeout_s=30.0)) as opened:
-        yield opened
-
-
-@pytest.fixture
 def endpoint() -> Iterator[InfoEndpoint]:
     """Every third account is short on cross margin, every third long on isolated, every third without position."""
     makes = (
@@ -70,7 +64,7 @@ def test_a_list_is_read_in_its_order_each_address_once(tmp_path: Path) -> None:
     assert read_addresses(path) == [address_of(2), address_of(10)]
 
 
-@pytest.mark.parametrize("column", ["address", "addr", "user", "ethAddress"])
+@pytest.mark.parametrize("column", ["address", "addr", " User", "ethAddress", "eth_address"])
 def test_a_csv_is_read_by_its_column(tmp_path: Path, column: str) -> None:
     path = tmp_path / "list.csv"
     path.write_text(f'name,{column},value\n"a, b",{address_of(1)},5\nc,{address_of(2)},6\n')

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.indexer.audit.mismatch import mismatch_report
+from liqtruth.indexer.audit.mismatch_report import mismatch_report
 from liqtruth.indexer.info.budget import Patience
 from liqtruth.indexer.maps.exact import exact_map
 from liqtruth.indexer.positions.readings import positions_as_of

@@ -12,10 +12,10 @@ import pytest
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.sweep import sweep
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.families import FAMILIES, MIXED, POPULATIONS, drawn_mix
-from liqtruth.sandbox.market.listings import Floats
+from liqtruth.sandbox.market.families import FAMILIES, MIXED, MIXED_OF, OF_WEALTH, POPULATIONS, drawn_mix
+from liqtruth.sandbox.market.listings import Floats, listed
 from liqtruth.sandbox.market.market import Market, MarketSpec, people_of, simulate
-from liqtruth.sandbox.market.population import CENTRALISED, HYPERLIQUID_MIX
+from liqtruth.sandbox.market.population import CENTRALISED, HYPERLIQUID_MIX, draw_population
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.sandbox.truth import addresses, open_positions, true_positions
 from liqtruth.storage.store import Settings, Store
@@ -87,6 +87,27 @@ def test_collateral_follows_the_mark_where_profits_are_taken_out_and_losses_made
         assert side * np.median(richer[group & habit]) > side * np.median(richer[group & ~habit])
 
 
+def test_the_rich_of_a_family_that_goes_by_wealth_have_less_leverage_and_stay_longer() -> None:
+    """Of each type, by rank correlation with equity; in another family neither goes by it."""
+    assets = listed(("BTC", "HYPE"))
+    for name, least, most in ((OF_WEALTH.name, 0.25, 1.0), ("absolute", -0.1, 0.1)):
+        rng = np.random.default_rng(2)
+        people = draw_population(rng, drawn_mix(name, HYPERLIQUID_MIX, rng), 6_000, assets)
+        for kind in (place for place, label in enumerate(people.kind_names) if label.endswith("retail")):
+            own = people.kind == kind
+            equity, leverage = people.equity_usd[own], people.leverage_median[own, 0]
+            assert least < -rank_correlation(equity, leverage) < most
+            stays = people.hold_hours[own]
+            assert (rank_correlation(equity, stays) > 0.99) == (name == OF_WEALTH.name)
+
+
+def rank_correlation(first: Floats, second: Floats) -> float:
+    """Zero where one of them is the same throughout."""
+    ranks = [np.argsort(np.argsort(values)) for values in (first, second)]
+    same = np.ptp(first) == 0 or np.ptp(second) == 0
+    return 0.0 if same else float(np.corrcoef(*ranks)[0, 1])
+
+
 @pytest.mark.parametrize("population", [*FAMILIES, MIXED])
 def test_longs_equal_shorts_and_no_family_breaks_the_ledger(population: str) -> None:
     venue = market(population, SEEDS[0]).hyperliquid
@@ -117,7 +138,7 @@ def test_the_same_seed_draws_the_same_people_and_venues_draw_their_own() -> None
     assert len({tuple(trader.share for trader in mix) for mix in drawn.values()}) == len(drawn)
     for mix in drawn.values():
         assert sum(trader.share for trader in mix) == pytest.approx(1)
-        assert {trader.habits.anchor for trader in mix} == set(FAMILIES)
+        assert {trader.habits.anchor for trader in mix} == {family.anchor for family in MIXED_OF}
 
 
 def test_every_figure_lies_in_its_range() -> None:

@@ -123,6 +123,7 @@ async def test_the_newest_trades_received_are_the_recent_trades(going_on: Market
         ('{"method":"subscribe","subscription":{"type":"trades","coin":"NOPE"}}', "Invalid subscription"),
         ('{"method":"subscribe","subscription":{"type":"everything"}}', "Invalid subscription"),
         ('{"method":"subscribe"}', "Invalid subscription"),
+        ('{"method":"subscribe","subscription":{"type":"webData3","user":"BTC"}}', "no address"),
         ('{"method":"subscribe","subscription":{"type":["trades"],"coin":{}}}', "Invalid subscription"),
         ('{"method":"dance"}', "Error parsing JSON"),
         ('{"method":["ping"]}', "Error parsing JSON"),
@@ -154,6 +155,29 @@ async def test_contexts_come_at_once_and_with_every_move_of_the_clock(going_on: 
         assert found["activeAssetCtx"]["coin"] == first["data"]["coin"] == "BTC"
         assert found["activeAssetCtx"]["ctx"] != first["data"]["ctx"]
         assert found["allDexsAssetCtxs"]["ctxs"][0][1][0] == found["activeAssetCtx"]["ctx"]
+
+
+async def test_an_accounts_mode_is_pushed_as_the_info_endpoint_tells_it_and_no_position(
+    going_on: Market,
+) -> None:
+    users = going_on.addresses[:60]
+    async with serving(going_on) as server, opened(server) as client, httpx.AsyncClient() as http:
+        shown = {}
+        for user in users:
+            asked = {"type": "webData3", "user": user}
+            await client.send(json.dumps({"method": "subscribe", "subscription": asked}))
+            answer, pushed = await received(client), await received(client)
+            assert (answer["data"]["subscription"], pushed["channel"]) == (asked, "webData3")
+            assert len(pushed["data"]["perpDexStates"]) == 2
+            assert "assetPositions" not in json.dumps(pushed)
+            shown[user] = pushed["data"]["userState"]["abstraction"]
+        url = f"{server.base_url}/info"
+        told = {
+            user: (await http.post(url, json={"type": "userAbstraction", "user": user})).json()
+            for user in users
+        }
+        assert shown == told
+        assert len(set(shown.values())) > 1
 
 
 async def test_a_client_that_sends_nothing_is_closed_and_one_that_pings_is_not(going_on: Market) -> None:

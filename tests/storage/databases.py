@@ -93,3 +93,20 @@ def settings_there(server: str) -> Iterator[Callable[[Path], str]]:
             yield url_of
         finally:
             Settings.resolved_database_url = usual  # type: ignore[method-assign]
+
+
+@pytest.fixture(scope="session")
+def postgresql_url() -> Iterator[str]:
+    """A database on a real server, dropped afterwards."""
+    with new_postgresql() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where to keep the tables: a new file, or the emptied PostgreSQL database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'tables.db'}"
+    url: str = request.getfixturevalue("postgresql_url")
+    emptied(url)
+    return url

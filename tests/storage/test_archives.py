@@ -15,8 +15,10 @@ from sqlmodel import select
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.storage.database.tables import Partition, Reading, Scope
 from liqtruth.storage.lake.archives import Archive
+from liqtruth.storage.lake.digits import READING
+from liqtruth.storage.lake.forecasts import FORMATS, OF_POSITIONS
 from liqtruth.storage.lake.manifest import file_of
-from liqtruth.storage.lake.moving import KEY, OF_POSITIONS, READING, decoded, encoded
+from liqtruth.storage.lake.moving import KEY, Digits, decoded, encoded
 from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
@@ -219,9 +221,25 @@ def test_any_figures_are_given_back_bit_by_bit(rows: list[tuple[object, ...]]) -
         pooled_available_usd=None,
     )
     frame = frame.cast({"pooled_available_usd": pl.Float64}).sort("coin", READING)
-    back = decoded(encoded(frame, OF_POSITIONS, KEY), OF_POSITIONS, KEY, frame.columns)
+    stored, digits = encoded(frame, OF_POSITIONS, KEY)
+    back = decoded(stored, OF_POSITIONS, KEY, frame.columns, digits)
     for name in frame.columns:
         assert (back[name].is_null() == frame[name].is_null()).all()
         if frame[name].dtype == pl.Float64:
             bits = [one[name].drop_nulls().to_numpy().view(np.int64) for one in (back, frame)]
             assert np.array_equal(*bits)
+
+
+def test_an_archive_of_before_is_read_by_its_own_forecasts() -> None:
+    """All distances were in bits: 2 is one bit up. Notional, profit by the mark, at first the exchange's price."""
+    stored = pl.DataFrame({"coin": "BTC", "szi": [2.0, 2.0], "mark_px": [10.0, 11.0], "entry_px": [9.0, 9.0]})
+    stored = stored.with_columns(pl.Series(READING, [0, 1], pl.UInt32()), liq_px_exchange=pl.lit(5.0))
+    for name, steps in (("notional_usd", [0, 0]), ("unrealized_pnl_usd", [0, 2]), ("liq_px_solved", [2, 0])):
+        stored = stored.with_columns(
+            pl.Series(f"{name}+", steps, pl.UInt16()), pl.Series(f"{name}++", [0, 0], pl.UInt64())
+        )
+    columns = ["notional_usd", "unrealized_pnl_usd", "liq_px_solved"]
+    back = decoded(stored, FORMATS["moving-1"], KEY, columns, Digits())
+    assert back["notional_usd"].to_list() == [20.0, 22.0]
+    assert back["unrealized_pnl_usd"].to_list() == [2.0, np.nextafter(4.0, 5.0)]
+    assert back["liq_px_solved"][0] == np.nextafter(5.0, 6.0)

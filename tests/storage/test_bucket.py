@@ -57,7 +57,6 @@ def opened(url: str, database_url: str) -> Store:
 def shared(url: str, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """An empty lake in a bucket, on each of the two databases."""
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "own"))
-    emptied(database_url)
     with opened(url, database_url) as store:
         yield store
 

@@ -1,6 +1,6 @@
 """The view of a command: the same rows as the store's, each file opened once, and what was found handed on."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake import read_once
 from liqtruth.storage.store import Store
+from tests.read_budget import counted_reads
 
 START = datetime(2026, 8, 1, tzinfo=UTC)
 SCHEMA = {"ts": pl.Datetime("ms", "UTC"), "value": pl.Float64()}
@@ -36,16 +37,10 @@ def opened(store: Store) -> Store:
 
 
 @pytest.fixture
-def files(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+def files() -> Iterator[list[Path]]:
     """Every opening of a file."""
-    found, look = [], pl.read_parquet_metadata
-
-    def looking(path: Path, **options: object) -> object:
-        found.append(path)
-        return look(path)
-
-    monkeypatch.setattr(pl, "read_parquet_metadata", looking)
-    return found
+    with counted_reads() as reads:
+        yield reads.opened
 
 
 def read(store: Store, start: datetime | None = None, end: datetime | None = None) -> pl.DataFrame:

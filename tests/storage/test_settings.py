@@ -14,7 +14,7 @@ from liqtruth.storage.database import connection
 from liqtruth.storage.database.address import address_of
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.net.answers import shown_url
-from liqtruth.storage.store import Settings
+from liqtruth.storage.store import Settings, Store
 from tests.conftest import ROOT, called
 
 SECRET = "hunter2-hunter2"
@@ -94,7 +94,7 @@ def test_a_sqlite_url_that_cannot_be_used_is_bad_input_and_one_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, url: str
 ) -> None:
     monkeypatch.setenv("LIQTRUTH_DATABASE_URL", url)
-    found = run("index", "status", code=2).stderr
+    found = run("index", "import", __file__, code=2).stderr
     assert len(found.splitlines()) == 1
     assert SECRET not in found
     assert "LIQTRUTH_DATABASE_URL" in found
@@ -104,6 +104,7 @@ def test_options_of_a_sqlite_url_that_the_driver_knows_are_taken(
     run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("LIQTRUTH_DATABASE_URL", f"sqlite:///{tmp_path / 'x.db'}?timeout=60")
+    Store.open(Settings(data_dir=tmp_path / "data")).close()
     run("index", "status", code=0)
 
 

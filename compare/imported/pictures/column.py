@@ -12,6 +12,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from liqtruth.compare.imported.pictures.even_levels import EvenLevels, even_levels
 from liqtruth.compare.imported.pictures.palettes import Palette, Pixels
 from liqtruth.heatmap.grid import FloatArray, IntArray
 
@@ -38,6 +39,8 @@ OF_NOISE: Final = 3.0
 """Amounts below so many times the noise of a row are none."""
 MIXED: Final = 0.15
 """How far a mixture of two colours may be from the straight line between them, in lengths of it."""
+LOOKED_AT: Final = 700
+"""Columns of pixels up to the last one, by whose steps the height of levels is found."""
 MOST_OFF_PX: Final = 3.0
 """Pixels that a price line may lie off the axis through all of them."""
 
@@ -63,7 +66,11 @@ class PriceAxis:
 
     def edges(self) -> FloatArray:
         """Prices between the rows, one more than there are rows."""
-        return self.price(np.arange(self.top, self.bottom + 2, dtype=np.float64) - 0.5)
+        return self.at(np.arange(self.rows.size + 1.0))
+
+    def at(self, ends: FloatArray) -> FloatArray:
+        """Prices of places in rows from the first one's upper edge."""
+        return self.price(self.top - 0.5 + ends)
 
 
 def axis_through(lines: Sequence[tuple[float, float]]) -> PriceAxis | str:
@@ -117,8 +124,9 @@ class Readings:
 
 @dataclass(frozen=True, eq=False)
 class Column:
-    """Amounts by row, NaN where a row is left out; columns of pixels that they are from; rows that were filled from
-    their neighbours; below which amount nothing can be told from noise; and rows that are read left of a label."""
+    """Amounts by row, or by level where levels are of one height, NaN where one is left out; columns of pixels that
+    they are from; rows that were filled from their neighbours; below which amount nothing can be told from noise; rows
+    that are read left of a label, and rows that are left out."""
 
     amounts: FloatArray
     first: int
@@ -126,10 +134,20 @@ class Column:
     filled: int
     floor: float
     behind: int = 0
+    left_out: int = 0
+    levels: EvenLevels | None = None
+    of_rows: FloatArray | None = None
+    """Of levels, the amounts as they are read row by row."""
 
     @property
-    def left_out(self) -> int:
-        return int(np.isnan(self.amounts).sum())
+    def ends(self) -> FloatArray:
+        """Where each row or level begins and ends, in rows from the first one's upper edge."""
+        return np.arange(self.amounts.size + 1.0) if self.levels is None else self.levels.ends
+
+    @property
+    def mass(self) -> FloatArray:
+        """Of each row or level; what is left out counts as none."""
+        return np.nan_to_num(self.amounts) * np.diff(self.ends)
 
     def from_floor(self, floor: float) -> "Column":
         """With a floor that is not below this; less counts as none."""
@@ -189,7 +207,45 @@ def read_column(readings: Readings, first: int, last: int) -> Column:
         int((np.isnan(before) & ~np.isnan(after)).sum())
         for before, after in ((amounts, bridged), (bridged, whole))
     )
-    return Column(whole, first, last, filled, floor, behind)
+    return Column(whole, first, last, filled, floor, behind, int(np.isnan(whole).sum()))
+
+
+def on_levels(column: Column, levels: EvenLevels, readings: Readings, palette: Palette) -> Column:
+    """The amounts of levels, from the colours that their rows have in common."""
+    rows, known = row_colours(column, readings, palette)
+    colours = levels.colours(rows, known)
+    held = np.isfinite(colours[:, 0])
+    seen = np.rint(np.nan_to_num(colours)).astype(np.uint8)
+    amounts, _ = palette.read(seen[:, None], readings.lossy)
+    amounts = np.where(held, amounts[:, 0], np.nan)
+    amounts = np.where(amounts < column.floor, 0.0, amounts)
+    return replace(column, amounts=amounts, levels=levels, of_rows=column.amounts)
+
+
+def levels_of(column: Column, readings: Readings, palette: Palette, axis: PriceAxis) -> EvenLevels | None:
+    """Levels that are of one height on the axis, else by the logarithm of the price."""
+    plot = slice(max(0, column.last + 1 - LOOKED_AT), column.last + 1)
+    fits = readings.distance[:, plot] <= readings.close
+    rows, known = row_colours(column, readings, palette)
+    edges = axis.edges()
+    for across in (np.arange(edges.size, dtype=np.float64), np.log(edges)):
+        found = even_levels(readings.rgb[:, plot], fits, across, rows, known, readings.lossy)
+        if found is not None:
+            return found
+    return None
+
+
+def row_colours(
+    column: Column, readings: Readings, palette: Palette
+) -> tuple[FloatArray, npt.NDArray[np.bool_]]:
+    """The colour (rows, 3) of each row of a column by rows, and which are known: the middle one of its pixels that are
+    of the palette, or where they are few that of its amount."""
+    part = slice(column.first, column.last + 1)
+    fits = readings.distance[:, part] <= readings.close
+    enough = 2 * fits.sum(axis=1) > fits.shape[1]
+    drawn = palette.draw(np.nan_to_num(column.amounts)).astype(np.float64)
+    drawn[enough] = np.nanmedian(np.where(fits[enough, :, None], readings.rgb[enough, part], np.nan), axis=1)
+    return drawn, np.isfinite(column.amounts)
 
 
 def _behind(readings: Readings, rows: npt.NDArray[np.bool_], first: int, across: int) -> FloatArray:
@@ -235,13 +291,8 @@ def _filled(amounts: FloatArray, rgb: FloatArray) -> FloatArray:
 
 
 def distance_pct(edges: FloatArray, one: FloatArray, other: FloatArray) -> float:
-    """Wasserstein distance of two columns between the same edges, in percent of the middle price."""
-    shares = [np.nan_to_num(part) / max(float(np.nansum(part)), 1e-300) for part in (one, other)]
+    """Wasserstein distance of two masses between the same edges, in percent of the middle price."""
+    shares = [part / max(float(part.sum()), 1e-300) for part in (one, other)]
     apart = np.abs(np.cumsum(shares[0]) - np.cumsum(shares[1]))[:-1]
     middles = (edges[1:] + edges[:-1]) / 2
     return float(100 * (apart * np.abs(np.diff(middles))).sum() / np.median(middles))
-
-
-def without_gaps(column: Column) -> Column:
-    """What is left out counts as none."""
-    return replace(column, amounts=np.nan_to_num(column.amounts))

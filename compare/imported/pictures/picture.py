@@ -23,9 +23,10 @@ from liqtruth.compare.imported.pictures.column import (
     Readings,
     axis_through,
     last_column,
+    levels_of,
+    on_levels,
     plot_of,
     read_column,
-    without_gaps,
 )
 from liqtruth.compare.imported.pictures.decoding import Decoded, decoded_of
 from liqtruth.compare.imported.pictures.palettes import PALETTES, Palette, oklab, palette_named
@@ -103,15 +104,17 @@ def read_picture(path: Path, given: PictureGiven | None) -> MapsInFile:
     first, last = _columns(given, decoded, readings, palette, bar, answer)
     _check_colours(readings, last, palette, answer)
     column = read_column(readings, first, last)
+    _check(column, axis, palette, answer)
+    even = levels_of(column, readings, palette, axis)
+    if even is not None:
+        column = on_levels(column, even, readings, palette)
     if decoded.lossy:
         column = column.from_floor(smear(column, palette, decoded, axis))
-    _check(column, palette, answer)
-    edges = axis.edges()
-    amounts = without_gaps(column).amounts
+    edges, mass = axis.at(column.ends), column.mass
     levels = Levels(
-        np.minimum(edges[1:], edges[:-1]), np.maximum(edges[1:], edges[:-1]), 100 * amounts / amounts.sum()
+        np.minimum(edges[1:], edges[:-1]), np.maximum(edges[1:], edges[:-1]), 100 * mass / mass.sum()
     )
-    notes = _notes(decoded, axis, palette, bar, column, accuracy_of(column, palette, decoded, axis))
+    notes = _notes(decoded, axis, palette, bar, column, accuracy_of(column, readings, palette, decoded, axis))
     return MapsInFile.of_one(
         VendorMap(
             answer,
@@ -225,8 +228,8 @@ def _check_colours(readings: Readings, last: int, palette: Palette, answer: Answ
         )
 
 
-def _check(column: Column, palette: Palette, answer: Answer) -> None:
-    rows = column.amounts.size
+def _check(column: Column, axis: PriceAxis, palette: Palette, answer: Answer) -> None:
+    rows = axis.rows.size
     if column.left_out > MOST_LEFT_OUT * rows:
         raise answer.refuse(
             f"at least {100 * (1 - MOST_LEFT_OUT):.0f} % of the rows between the price lines must have colours of "
@@ -257,10 +260,13 @@ def _notes(
         note("picture_accuracy", w1_pct=accuracy.w1_pct, rows_pct=accuracy.rows_pct,
              packing_pct=accuracy.packing_pct, faint_pct=accuracy.faint_pct, floor=column.floor),
     ]  # fmt: skip
+    if column.levels is not None:
+        heights = np.diff(column.ends)
+        found.append(note("picture_levels", count=heights.size, rows=float(np.median(heights))))
     if column.behind:
-        found.append(note("picture_behind", rows=column.amounts.size, behind=column.behind))
+        found.append(note("picture_behind", rows=axis.rows.size, behind=column.behind))
     if column.left_out or column.filled:
         found.append(
-            note("picture_left_out", rows=column.amounts.size, left_out=column.left_out, filled=column.filled)
+            note("picture_left_out", rows=axis.rows.size, left_out=column.left_out, filled=column.filled)
         )
     return tuple(found)

@@ -24,7 +24,16 @@ NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "side": ("side", "direction", "position_side"),
     "leverage": ("leverage", "lev"),
     "time": ("time", "timestamp", "ts", "as_of", "datetime", "date"),
-    "mark": ("mark", "mark_px", "mark_price", "last_price", "lastprice", "ref_price"),
+    "mark": (
+        "mark",
+        "mark_px",
+        "mark_price",
+        "last_price",
+        "lastprice",
+        "ref_price",
+        "current_price",
+        "currentprice",
+    ),
     "coin": ("coin", "symbol", "base"),
     "venue": ("venue", "exchange"),
 }

@@ -14,7 +14,7 @@ from liqtruth.compare.imported.levels import Levels, buckets
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.tables.columns import IGNORED, mark, numbers, one_of, prices_of
 from liqtruth.compare.imported.tables.left_out import is_numbering
-from liqtruth.compare.imported.totals import totals_among
+from liqtruth.compare.imported.totals import RUNNING, totals_among
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.storage.errors import TableRefused
@@ -41,18 +41,26 @@ def wide(rows: pl.DataFrame, columns: Mapping[str, str], answer: Answer) -> Maps
         order = np.argsort(numbers(rows, columns["price"], answer))
         rows = rows[order.tolist()]
         low, high = buckets(ascending(numbers(rows, columns["price"], answer), "price", answer))
+    running = [name for name in names if RUNNING.search(name)]
+    names = [name for name in names if name not in running]
+    if not names:
+        raise answer.refuse(
+            f"amounts must be those of each level, got running totals: {shortened(running)}: remove them, or name the "
+            "amounts with --columns usd=..."
+        )
     empty = sum(int(rows[name].null_count()) for name in names)
     cells = {
         name: amounts(numbers(rows, name, answer, empty=0.0), f"amount of {name},", answer) for name in names
     }
     notes: Notes = (note("empty_cells", count=empty),) if empty else ()
-    if times is not None and totals:
+    totals = (*(totals if times is not None else ()), *running)
+    if totals:
         notes += (note("totals_left_out", names=totals),)
     about = VendorMap(
         answer, "table", "grid", Levels(low, high, np.zeros(low.size)), (float(low.min()), float(high.max())),
         coin=one_of(rows, columns.get("coin"), "the coin", answer),
         as_of=moment_of(one_of(rows, columns.get("time"), "the time", answer), "the time", answer),
-        mark_px=mark(rows, columns.get("mark"), answer), unit="usd", notes=notes,
+        mark_px=mark(rows, columns.get("mark"), answer), notes=notes,
     )  # fmt: skip
     if times is not None:
         level = np.tile(np.arange(low.size), len(names))

@@ -118,7 +118,7 @@ class Mirror {
     const mark = this.data.mark, traces = this.seen.flatMap((map, at) => this.traces(map, ["", "2"][at]));
     const divided = this.seen.length > 1 ? [LEFT[1], RIGHT[0]] : [];
     Plotly.react(this.drawn, traces, {
-      barmode: "overlay", height: innerWidth < 640 ? 460 : 500, margin: {t: 28, l: 8, r: 8 + 7 * this.data.shown.length, b: 44}, hovermode: "closest", dragmode: "zoom",
+      barmode: "overlay", height: innerWidth < 640 ? 460 : Math.min(Math.max(innerHeight - 350, 450), 620), margin: {t: 28, l: 8, r: 8 + 7 * this.data.shown.length, b: 44}, hovermode: "closest", dragmode: "zoom",
       paper_bgcolor: color("paper"), plot_bgcolor: color("paper"), font: {color: color("ink"), family: getComputedStyle(document.body).fontFamily, size: 12},
       ...this.across(traces),
       yaxis: {range: [this.low, this.high], side: "left", automargin: true, gridcolor: color("line"), tickformat: ",.6~g", zeroline: false,

@@ -248,6 +248,31 @@ def test_a_map_of_another_coin_is_not_compared(run: Run, truth: str, tmp_path: P
     assert "must be a map of ETH" in done.stderr
 
 
+def test_of_several_maps_one_that_cannot_be_compared_is_named_and_the_others_are_compared(
+    run: Run, truth: str, tmp_path: Path
+) -> None:
+    fine = written(tmp_path, layouts.coinglass_heatmap(), "fine.json")
+    broken = written(tmp_path, b"{", "broken.json")
+    other = tmp_path / "other.json"
+    run(
+        "map",
+        "import",
+        str(written(tmp_path, layouts.coinglass_heatmap())),
+        "--coin",
+        "ETH",
+        "-o",
+        str(other),
+    )
+    for unfit in (broken, other):
+        maps = ("--map", str(unfit), "--map", str(fine))
+        done = run("compare", "BTC", "--truth", truth, *maps, "--json", code=3)
+        found = json.loads(done.stdout)
+        assert [one["summary"]["label"] for one in found["models"]] == ["coinglass"]
+        assert [one["code"] for one in found["notes"] if one["code"] == "not_compared"] == ["not_compared"]
+        assert "not compared: " in done.stderr
+        run("compare", "BTC", "--truth", truth, "--map", str(unfit), code=2)
+
+
 @pytest.mark.parametrize("words", [[], ["--shift"]])
 def test_a_map_whose_mark_is_another_coins_is_not_compared(
     words: list[str], run: Run, truth: str, tmp_path: Path

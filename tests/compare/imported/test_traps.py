@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zipfile
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -452,6 +453,7 @@ A_DAY_MS = 86_400_000
         (by_exchange(lastPrice=60.0), "in one unit"),
         (by_exchange(lastPrice=6e7), "in one unit"),
         (layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS]), "in one unit"),
+        (layouts.coinglass_heatmap(last_price=0.8 * MARK), "that of the last candle"),
         (layouts.coinglass_heatmap(price_candlesticks=CLOSED_ABOVE_ITS_HIGH), "close of candle 3"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 + 60 * A_DAY_MS), "time of update"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 - 60 * A_DAY_MS), "time of update"),
@@ -461,6 +463,7 @@ A_DAY_MS = 86_400_000
         (layouts.scraped_heatmap() + layouts.scraped_heatmap(symbol="ETH"), "a list of 2"),
         (b"price,usd,long_usd,short_usd\n57000,5,1,1\n63000,7,1,1\n", "the sum of long_usd and short_usd"),
         (layouts.oxarchive(total_long=0, total_short=0), "no more than the total"),
+        (layouts.datamaxi(cumulativeLongUsd=1.0, cumulativeShortUsd=2.0), "no more than the total"),
         (b"price,2031-08-20T12:00Z,2031-08-20T13:00Z\n57000,5,1\n63000,7,2\n", "from 2020 to now"),
     ],
 )
@@ -488,3 +491,27 @@ def test_a_series_in_another_unit_than_its_prices_is_refused(tmp_path: Path) -> 
     document = layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS])
     with pytest.raises(VendorMapRefused, match="in one unit"):
         read_series(written(tmp_path, document), coin="BTC")
+
+
+def test_running_totals_are_no_amounts(tmp_path: Path) -> None:
+    running = b"price,cumulative_usd\n57000,5\n58000,12\n63000,19\n"
+    assert "running totals" in refused(tmp_path, running, mark=MARK)
+    beside = b"price,Binance,cum_usd\n57000,5,5\n58000,7,12\n63000,7,19\n"
+    found = read_map(written(tmp_path, beside, "m.csv"), coin="BTC", mark=MARK)
+    assert found.origin is not None
+    assert found.origin.unit == "unknown"
+    assert (found.venue, found.long_usd.sum() + found.short_usd.sum()) == ("binance", pytest.approx(19.0))
+    assert list(note_of(found, "totals_left_out")["names"]) == ["cum_usd"]
+
+
+def test_two_maps_in_one_archive_are_not_added_up(tmp_path: Path) -> None:
+    path = tmp_path / "maps.zip"
+    for names, said in ((("binance.csv",), None), (("binance.csv", "okx.csv"), "2 files")):
+        with zipfile.ZipFile(path, "w") as archive:
+            for at, name in enumerate(names):
+                archive.writestr(name, f"price,usd\n{57_000 + at},5\n{63_000 + at},7\n")
+        if said is None:
+            assert read_map(path, coin="BTC", mark=MARK).long_usd.sum() == 5.0
+        else:
+            with pytest.raises(LiqtruthError, match=said):
+                read_map(path, coin="BTC", mark=MARK)
