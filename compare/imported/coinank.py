@@ -91,10 +91,10 @@ def read_by_price(answer: Answer) -> MapsInFile:
         )
     if not parts:
         raise answer.empty()
+    notes = (note("empty_parts", names=tuple(empty)),) if empty else ()
     if tiers:
         ordered = {name: parts[name] for name in sorted(parts, key=lambda name: tiers[name])}
-        return MapsInFile.with_sum(ordered)
-    notes = (note("empty_parts", names=tuple(empty)),) if empty else ()
+        return MapsInFile.with_sum(ordered, notes=notes)
     return MapsInFile.with_sum(parts, WHOLE, notes)
 
 

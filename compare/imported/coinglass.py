@@ -41,6 +41,8 @@ ROUNDED: Final = 1e-3
 """Relative, between prices of one candle."""
 WIDEST_BUCKET: Final = 0.1
 """Of price: so far from the key of its bucket a level may lie."""
+LAST_FITS: Final = 0.05
+"""Relative, between a stated last price and what the last candle closed at."""
 PAIN: Final = ("symbol", "price", "long_max_pain_liq_price", "short_max_pain_liq_price")
 
 Body = Mapping[str, Any]
@@ -74,6 +76,11 @@ def read_heatmap(answer: Answer) -> MapsInFile:
     amount = amounts(cells[:, 2], "amount of cell", answer)
     times = moments_of([row[0] for row in candles], "time of candle", answer) if candles else []
     close = _closes(candles, answer) if candles else None
+    last_px = price_of(first_of(body, LAST), "last price", answer)
+    if close is not None and last_px is not None and abs(last_px / close[-1] - 1) > LAST_FITS:
+        raise answer.refuse(
+            f"the last price must be that of the last candle, {close[-1]:,.10g}, got {last_px:,.10g}"
+        )
     low_px, high_px = buckets(axis)
     instrument = body.get("instrument") if isinstance(body.get("instrument"), dict) else body
     about = VendorMap(
@@ -84,7 +91,7 @@ def read_heatmap(answer: Answer) -> MapsInFile:
         (float(low_px[0]), float(high_px[-1])),
         coin=_coin(instrument),
         venue=_venue(instrument),
-        mark_px=price_of(first_of(body, LAST), "last price", answer),
+        mark_px=last_px,
     )
     updated = moment_of(first_of(body, UPDATED), "time of update", answer)
     return OverTime(about, level, column, amount, times, close, updated).maps()
@@ -164,7 +171,8 @@ def is_by_exchange(body: Any) -> bool:
     return (
         isinstance(rows, list)
         and bool(rows)
-        and all(isinstance(row, dict) and "instrument" in row and "liqMapV2" in row for row in rows)
+        and all(isinstance(row, dict) and "instrument" in row for row in rows)
+        and any("liqMapV2" in row for row in rows)
     )
 
 
@@ -176,7 +184,7 @@ def read_by_exchange(answer: Answer) -> MapsInFile:
     for at, row in enumerate(body["data"]):
         instrument = row["instrument"] if isinstance(row["instrument"], dict) else {}
         name = _venue(instrument) or f"exchange {at + 1}"
-        found = _by_price(answer, body, instrument, row["liqMapV2"] or {}, name)
+        found = _by_price(answer, body, instrument, row.get("liqMapV2") or {}, name)
         if found is None:
             empty.append(name)
         elif name in maps:

@@ -49,7 +49,7 @@ class MapsInFile:
         kept, left_out = _without_totals(parts)
         if len(kept) == 1:
             only = next(iter(kept.values()))
-            return cls.of_one(replace(only, notes=(*only.notes, *left_out)))
+            return cls.of_one(replace(only, notes=(*only.notes, *notes, *left_out)))
         whole = summed(kept, venue, (*notes, *left_out))
         makers = {one.name: (lambda one=one: one) for one in (whole, *kept.values())}
         return cls(whole.vendor, whole.layout, makers, whole.name)

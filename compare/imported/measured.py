@@ -22,6 +22,7 @@ from liqtruth.compare.imported.documents import (
 )
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
+from liqtruth.compare.imported.totals import SAME_TOTAL, share_of_total
 from liqtruth.compare.imported.vendor_map import VendorMap
 from liqtruth.compare.imported.vendors import HYPERLIQUID, Body, rows_of, sides_of, text_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
@@ -30,10 +31,6 @@ from liqtruth.heatmap.words.notes import Notes, note
 
 MOST_POSITIONS: Final = 10_000_000
 """In one level; no exchange has so many."""
-SAME_TOTAL: Final = 1e-3
-"""Levels and a stated total this close are the same, rounded."""
-MOST_OF_TOTAL: Final = 1.1
-"""Levels of more than so many times the stated total contradict it: one of both is not what it is taken for."""
 SAME_MOMENT: Final = timedelta(minutes=1)
 """Two statements of a moment this close are one, rounded."""
 OLDEST_S: Final = 366 * 86_400.0
@@ -77,7 +74,7 @@ def read_oxarchive(answer: Answer) -> MapsInFile:
     notes: Notes = ()
     if flagged is not None and amounts([flagged], "flagged_notional", answer)[0] > 0:
         notes = (note("not_in_buckets", usd=float(flagged)),)
-    notes += _share_of_total(float(long.sum() + short.sum()), answer)
+    notes += share_of_total(float(long.sum() + short.sum()), _totals(answer, SIDES), answer)
     return MapsInFile.of_one(
         VendorMap(
             answer,
@@ -111,19 +108,8 @@ def _snapshot(answer: Answer) -> datetime | None:
     return known[0] if known else None
 
 
-def _share_of_total(in_levels: float, answer: Answer, names: Sequence[str] = SIDES) -> Notes:
-    """A note where the levels are not all that the provider states to have read, as `total_NAME` of both sides; refused
-    where they are far more."""
-    totals = [answer.body.get(f"total_{name}") for name in names]
-    if any(one is None for one in totals):
-        return ()
-    total = float(amounts(totals, "total of the sides,", answer).sum())
-    if in_levels > MOST_OF_TOTAL * total:
-        raise answer.refuse(
-            f"levels must hold no more than the total beside them, ${total:,.6g}, got ${in_levels:,.6g}"
-        )
-    share = in_levels / total if total > 0 else 1.0
-    return () if abs(share - 1) < SAME_TOTAL else (note("levels_of_total", share=share, usd=total),)
+def _totals(answer: Answer, names: Sequence[str]) -> list[Any]:
+    return [answer.body.get(f"total_{name}") for name in names]
 
 
 # ------------------------------------------------------------------------------------ LiquidVision
@@ -177,7 +163,9 @@ def _by_side(answer: Answer) -> VendorMap:
         mark_px=price_of(body.get("current_price"), "current_price", answer),
         unit="usd" if measured else "unknown",
         exact=measured,
-        notes=_share_of_total(sum(float(one.sum()) for one in amount), answer, ("long_below", "short_above")),
+        notes=share_of_total(
+            sum(float(one.sum()) for one in amount), _totals(answer, ("long_below", "short_above")), answer
+        ),
     )
 
 

@@ -23,7 +23,7 @@ from liqtruth.compare.imported.documents import (
 )
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
-from liqtruth.compare.imported.totals import SUM_FITS
+from liqtruth.compare.imported.totals import SUM_FITS, share_of_total
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
 from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.words.notes import note
@@ -96,6 +96,7 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
     leverage = np.repeat([*tiers.values()], px.size) if tiers else None
     assert amount is not None
     levels = Levels(np.tile(px, times), np.tile(px, times), amount, np.tile(side, times), leverage)
+    stated = [body.get(name) for name in ("cumulativeLongUsd", "cumulativeShortUsd")]
     return MapsInFile.by_leverage(
         VendorMap(
             answer,
@@ -109,6 +110,7 @@ def read_datamaxi(answer: Answer) -> MapsInFile:
             mark_px=price_of(body["currentPrice"], "currentPrice", answer),
             leverages=tuple(sorted(tiers.values())),
             unit="usd",
+            notes=share_of_total(float(amount.sum()), stated, answer),
         )
     )
 

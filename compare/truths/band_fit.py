@@ -136,13 +136,13 @@ class _Rows:
         chosen, others = (np.flatnonzero(np.tile(part, len(prior))) for part in (free, ~free))
         columns = np.concatenate([side.columns for side in sides])
         effective = np.concatenate([side.effective for side in sides])
-        known = np.isfinite(effective).all() and effective.mean() > 0
+        known = np.isfinite(effective).all() and (effective > 0).any()
         return cls(
             columns[:, chosen],
             columns[:, others] @ prior.ravel()[others],
             np.concatenate([side.share for side in sides]),
             np.concatenate([side.bins for side in sides]),
-            effective / effective.mean() if known else np.ones(len(effective)),
+            _relative(effective) if known else np.ones(len(effective)),
             np.repeat(np.arange(len(sides)), [len(side.share) for side in sides]),
         )
 
@@ -155,6 +155,12 @@ class _Rows:
         root = np.sqrt(self.weight / variance)[own]
         rows, wanted = self.columns[own] * root[:, None], (self.share - scale * self.rest)[own] * root
         return Normal(rows.T @ rows, wanted @ rows, len(samples))
+
+
+def _relative(effective: FloatArray) -> FloatArray:
+    """To the mean of bands that hold anything; that another holds nothing was looked at as well as they were."""
+    filled = effective > 0
+    return np.where(filled, effective / effective[filled].mean(), 1.0)
 
 
 def curve_errors(

@@ -3,7 +3,7 @@
 A table `ts, coin, side, band, usd, watched_usd` and, where it is known, `effective`. `band` is a distance from the mark
 in percent: `0-2`, `2-5 %`, or `2`, which is `0-2`. `usd` is liquidated inside of it, out of `watched_usd` that all
 watched positions of the side hold, those without liquidation price included. `effective` is the effective sample size
-of the positions in the band.
+of the positions in the band: zero where there are none, otherwise at least one.
 """
 
 import re
@@ -54,6 +54,12 @@ def read_bands(path: Path) -> pl.DataFrame:
         column = table[name]
         wrong = column.is_null() | (column < 0 if least is not None else column <= 0)
         refuse_first(path, name, column, wrong, "zero or more" if least is not None else "above zero")
+    if EFFECTIVE in known:
+        column, usd = table[EFFECTIVE], table["usd"]
+        wrong = ~column.is_finite() | ((usd > 0) & (column < 1)) | ((usd == 0) & (column != 0))
+        refuse_first(
+            path, EFFECTIVE, column, wrong.fill_null(False), "at least one where usd is above zero, else zero"
+        )
     side = table["side"].str.strip_chars().str.to_lowercase()
     refuse_first(path, "side", table["side"], (~side.is_in(list(SIDES))).fill_null(True), "long or short")
     ends = [_ends(path, row + 1, text) for row, text in enumerate(table["band"].cast(pl.String).to_list())]

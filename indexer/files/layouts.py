@@ -16,7 +16,7 @@ from typing import Final
 
 from liqtruth.heatmap.words.notes import Note
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.providers import PROVIDERS, RECOGNISED_BY, Provider, lacks
+from liqtruth.indexer.files.providers import EVENTS, PROVIDERS, RECOGNISED_BY, Provider, lacks
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.storage.files.tabular import Layout, TextTable, recognise, shortened
 
@@ -138,12 +138,10 @@ def recognise_table(header: Sequence[str], asked: Mapping[str, str], place: Path
     reported = _checked_names(asked)
     constants = {ours: value[1:] for ours, value in reported.items() if value.startswith(CONSTANT)}
     mapped = {ours: theirs for ours, theirs in reported.items() if theirs != ABSENT and ours not in constants}
+    if events := recognise(header, EVENTS):
+        raise ImportRefused(f"{place}: {events.name}: what was opened and closed, not positions at one time")
     provider = recognise(header, PROVIDERS)
     if isinstance(provider, Provider) and not recognise(header, (EXPORT, RECORDED)):
-        if provider.kind != "positions":
-            raise ImportRefused(
-                f"{place}: {provider.name}: what was opened and closed, not positions at one time"
-            )
         constants = {
             **{one: it for one, it in provider.constants.items() if one not in reported},
             **constants,

@@ -112,11 +112,6 @@ PROVIDERS: Final = (
         lists=_of_all_pages,
     ),
     Provider(
-        "Coinglass whale alerts",
-        "alerts",
-        {"address": "user", "coin": "symbol", "szi": "position_size", "action": "position_action"},
-    ),
-    Provider(
         "ccxt positions",
         "positions",
         {
@@ -138,7 +133,15 @@ PROVIDERS: Final = (
     ),
 )
 """Recognised when all their columns are there."""
-RECOGNISED_BY: Final = ("counted", "mode", "action")
+EVENTS: Final = (
+    Layout(
+        "Coinglass whale alerts",
+        "alerts",
+        {"address": "user", "coin": "symbol", "szi": "position_size", "action": "position_action"},
+    ),
+)
+"""Looked for first: with further columns they have all that tables of positions have, and rows of closed ones too."""
+RECOGNISED_BY: Final = ("counted", "mode")
 """Columns by which a provider's table is recognised and judged, and that no position has."""
 MAY_LACK: Final = {
     "as_of": "time of reading",

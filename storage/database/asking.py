@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BUSY_S: Final = 30
 """How long another process's transaction is waited for."""
 FAULTS: Final = (sqlite3.OperationalError, sqlite3.InternalError)
+NO_ROOM: Final = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE, sqlite3.SQLITE_IOERR_SHMOPEN)
+"""Codes of a file whose journal has no room on the disk."""
 Row = TypeVar("Row")
 Kind = TypeVar("Kind")
 
@@ -151,26 +153,56 @@ class FileDoor:
             return opened_to_read(self.file, self.read_only)
 
     def _give_back(self, connection: sqlite3.Connection) -> None:
-        if self.read_only:  # the next look is at the journal that is there then
+        if self.read_only or isinstance(connection, StandingStill):  # the next look is at the journal of then
             connection.close()
         else:
             self.idle.append(connection)
 
 
+class StandingStill(sqlite3.Connection):
+    """To a file that nobody is taken to write, since no journal can be made beside it: of one look."""
+
+
 def opened_to_read(file: Path, read_only: bool) -> sqlite3.Connection:
-    """A connection that writes nothing, and where this user may not write no journal and no lock either.
+    """A connection that writes nothing, and where this user may not write, or the disk is full, no journal and no lock
+    either.
 
     Where the last writer put everything into the file and left no journal, none can be made: the file is then taken
     to stand still.
     """
-    how = "mode=rw"  # whoever is last at the file tidies its journal up
     if read_only:
-        journal = Path(f"{file}-wal")
-        has_journal = journal.exists() and journal.stat().st_size > 0
-        how = "mode=ro" if has_journal else "mode=ro&immutable=1"
+        return _connected(file, "mode=ro") if _has_journal(file) else _standing_still(file)
+    connection = _connected(file, "mode=rw")  # whoever is last at the file tidies its journal up
+    try:
+        connection.execute("PRAGMA schema_version")
+    except sqlite3.OperationalError as error:
+        connection.close()
+        if error.sqlite_errorcode not in NO_ROOM or _has_journal(file):
+            raise
+        return _standing_still(file)
+    return connection
+
+
+def _has_journal(file: Path) -> bool:
+    journal = Path(f"{file}-wal")
+    return journal.exists() and journal.stat().st_size > 0
+
+
+def _standing_still(file: Path) -> sqlite3.Connection:
+    return _connected(file, "mode=ro&immutable=1", StandingStill)
+
+
+def _connected(
+    file: Path, how: str, kind: type[sqlite3.Connection] = sqlite3.Connection
+) -> sqlite3.Connection:
     path = quote(os.fsencode(file.absolute()))
     connection = sqlite3.connect(
-        f"file:{path}?{how}", uri=True, timeout=BUSY_S, isolation_level=None, check_same_thread=False
+        f"file:{path}?{how}",
+        uri=True,
+        timeout=BUSY_S,
+        isolation_level=None,
+        check_same_thread=False,
+        factory=kind,
     )
     connection.execute("PRAGMA query_only=ON")
     return connection
@@ -178,10 +210,10 @@ def opened_to_read(file: Path, read_only: bool) -> sqlite3.Connection:
 
 def unusable(place: str, cause: str) -> LiqtruthError:
     """The one line for a fault of the database that does not pass by itself."""
-    return LiqtruthError(f"cannot use the database {place}: {cause}{_remedy(cause)}")
+    return LiqtruthError(f"cannot use the database {place}: {cause}{remedy_of(cause)}")
 
 
-def _remedy(cause: str) -> str:
+def remedy_of(cause: str) -> str:
     if "disk" in cause.lower() or "No space left" in cause:
         return "; make room on its disk, what was stored before is whole"
     if "readonly" in cause or "read-only" in cause:

@@ -16,6 +16,7 @@ from sqlmodel import SQLModel
 import liqtruth.storage.database.tables  # noqa: F401  (registers the tables)
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.database.address import address_of, sqlite_file
+from liqtruth.storage.database.asking import remedy_of
 from liqtruth.storage.database.records import HEAD
 from liqtruth.storage.database.sessions import WRITING, cause_of, may_pass
 from liqtruth.storage.lock import waiting
@@ -64,7 +65,7 @@ def _opening(engine: Engine) -> Iterator[None]:
         if may_pass(error):
             raise
         place, cause = address_of(engine.url).place, cause_of(error, engine.url)
-        raise LiqtruthError(f"cannot open the database {place}: {cause}") from error
+        raise LiqtruthError(f"cannot open the database {place}: {cause}{remedy_of(cause)}") from error
 
 
 def _is_current(found: str | None) -> bool:

@@ -1,5 +1,6 @@
 """Other truths than single positions: exact maps give what their positions give, banded sums level and shares."""
 
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -107,6 +108,21 @@ def test_sums_of_bands_give_level_and_mean_leverage_back() -> None:
     assert mean_leverage(fit.shares) == pytest.approx(mean_leverage(true), abs=0.1)
     for side in sides:
         assert (side.columns @ fit.shares.ravel()).sum() == pytest.approx(side.share.sum(), rel=0.05)
+
+
+def test_a_band_that_holds_nothing_is_fitted_like_the_others() -> None:
+    pairs = [random_sample(seed) for seed in range(4)]
+    free = separable(pairs, PRIOR)
+    true = np.where(free, log_normal_shares(5.0, 0.5, 0.6), 0.0)
+    unknown = [bands_of(one.long.columns["leverage"].astype(float), true, "long") for one in pairs]
+    for side in unknown:
+        side.share[0] = 0.0
+    known = [replace(side, effective=np.array([0.0, 60.0, 60.0, 60.0])) for side in unknown]
+    first, second = (
+        fit_side_bands(sides, [one.block for one in pairs], PRIOR.shares("long") * free, free)
+        for sides in (known, unknown)
+    )
+    assert np.array_equal(first.shares, second.shares)
 
 
 def table(path: Path, bands: tuple[str, ...], usd: float = 1e4) -> Path:
@@ -300,9 +316,18 @@ def test_sums_that_cannot_be_right_are_refused(
         read_bands(table(tmp_path / "bands.csv", bands, usd))
 
 
-def test_a_modelled_map_is_no_truth(read: Store, tmp_path: Path) -> None:
-    from dataclasses import replace
+@pytest.mark.parametrize(("usd", "effective"), [(0, 60), (1e4, 0), (1e4, -3), (1e4, "nan"), (1e4, 0.5)])
+def test_as_many_positions_as_cannot_have_made_a_sum_are_refused(
+    tmp_path: Path, usd: float, effective: float | str
+) -> None:
+    lines = table(tmp_path / "bands.csv", ("0-2", "2-5"), usd).read_text().splitlines()
+    path = tmp_path / "counted.csv"
+    path.write_text("\n".join([f"{lines[0]},effective", *(f"{line},{effective}" for line in lines[1:])]))
+    with pytest.raises(TableRefused, match="column 'effective'"):
+        read_bands(path)
 
+
+def test_a_modelled_map_is_no_truth(read: Store, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
     write_map(replace(exact_map(read, COIN), source="modelled", model="tiers"), path)
     with pytest.raises(BadInput, match="must be an exact map"):

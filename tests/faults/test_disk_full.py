@@ -108,6 +108,23 @@ def test_a_database_on_a_full_disk_says_so_and_keeps_its_rows(disk: Path) -> Non
         assert store.lake.read_snapshots("positions", ["r1"]).height == frames(1)["positions"].height
 
 
+def test_what_is_stored_on_a_disk_that_is_full_is_read_and_a_new_store_says_why_there_is_none(
+    disk: Path,
+) -> None:
+    with opened(disk / "data", None) as store:
+        store.lake.write_reading(reading("r1", 1), frames(1))
+    fill(disk)
+    with opened(disk / "data", None) as store:
+        assert store.lake.read_snapshots("positions", ["r1"]).height == frames(1)["positions"].height
+        (disk / "filler").unlink()
+        with opened(disk / "data", None) as other:
+            other.lake.write_reading(reading("r2", 2), frames(2))
+        assert store.lake.read_snapshots("positions", ["r2"])["szi"].unique().to_list() == [2.0]
+    fill(disk)
+    with pytest.raises(LiqtruthError, match="make room on its disk"):
+        opened(disk / "other", None)
+
+
 CHILD = """
 import resource, sys
 from pathlib import Path

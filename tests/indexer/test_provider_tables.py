@@ -281,6 +281,10 @@ def test_numbers_as_text_and_times_in_seconds_are_the_same_positions(importing: 
         ),
         (tables.whale_alerts(), "Coinglass whale alerts: what was opened and closed"),
         (
+            coinglass_page([coinglass_row(one, position_action=2) for one in HOLDINGS]),
+            "Coinglass whale alerts: what was opened and closed",
+        ),
+        (
             coinglass_page(
                 [coinglass_row(one, position_size=abs(one.szi), unrealized_pnl=None) for one in HOLDINGS]
             ),

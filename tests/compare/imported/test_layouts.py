@@ -159,9 +159,22 @@ def test_a_name_that_the_file_lacks_is_answered_with_those_it_has(tmp_path: Path
         read_map(written(tmp_path, layouts.coinank_by_exchange()), "Deribit", coin="BTC")
 
 
-def test_an_exchange_without_levels_is_named(tmp_path: Path) -> None:
-    found = read_map(written(tmp_path, layouts.coinglass_map_captured()))
-    assert [one.values["names"] for one in found.coverage.notes if one.code == "empty_parts"] == [("OKX",)]
+def test_an_exchange_or_leverage_without_levels_is_named_whatever_is_left(tmp_path: Path) -> None:
+    none = [0.0] * len(layouts.AXIS)
+    alone = layouts.coinglass_map_captured()
+    alone["data"]["data"].pop(1)
+    unanswered = layouts.coinglass_map_captured()
+    del unanswered["data"]["data"][2]["liqMapV2"]
+    for document, names in (
+        (unanswered, ("OKX",)),
+        (layouts.coinglass_map_captured(), ("OKX",)),
+        (alone, ("OKX",)),
+        (layouts.coinank_by_exchange(Okex=none), ("Okex",)),
+        (layouts.coinank_by_exchange(Okex=none, Binance=none), ("Binance", "Okex")),
+        (layouts.coinank_by_leverage(x30=none), ("x30",)),
+    ):
+        found = read_map(written(tmp_path, document), coin="BTC")
+        assert [one.values["names"] for one in found.coverage.notes if one.code == "empty_parts"] == [names]
 
 
 def test_max_pain_is_chosen_by_coin_and_its_sides_follow_the_price(tmp_path: Path) -> None:

@@ -453,6 +453,7 @@ A_DAY_MS = 86_400_000
         (by_exchange(lastPrice=60.0), "in one unit"),
         (by_exchange(lastPrice=6e7), "in one unit"),
         (layouts.coinglass_heatmap(y_axis=[1000 * px for px in AXIS]), "in one unit"),
+        (layouts.coinglass_heatmap(last_price=0.8 * MARK), "that of the last candle"),
         (layouts.coinglass_heatmap(price_candlesticks=CLOSED_ABOVE_ITS_HIGH), "close of candle 3"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 + 60 * A_DAY_MS), "time of update"),
         (layouts.coinglass_heatmap(update_time=AT_S * 1000 - 60 * A_DAY_MS), "time of update"),
@@ -462,6 +463,7 @@ A_DAY_MS = 86_400_000
         (layouts.scraped_heatmap() + layouts.scraped_heatmap(symbol="ETH"), "a list of 2"),
         (b"price,usd,long_usd,short_usd\n57000,5,1,1\n63000,7,1,1\n", "the sum of long_usd and short_usd"),
         (layouts.oxarchive(total_long=0, total_short=0), "no more than the total"),
+        (layouts.datamaxi(cumulativeLongUsd=1.0, cumulativeShortUsd=2.0), "no more than the total"),
         (b"price,2031-08-20T12:00Z,2031-08-20T13:00Z\n57000,5,1\n63000,7,2\n", "from 2020 to now"),
     ],
 )
