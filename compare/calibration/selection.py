@@ -38,6 +38,9 @@ FEWEST_CLEAR: Final = 3
 """Coins from which differences between coordinates have a standard error that means something."""
 CLEAR: Final = 0.95
 """Level of the interval of a difference between coordinates that must lie above zero."""
+FEWEST_ALONE: Final = 4
+"""Coins from which a single coordinate may be taken: with three, fits of two others would decide what carries to a
+fourth, which may lie beyond all of them."""
 PULLS: Final = (RIDGE, 0.1, 0.3, 1.0)
 """Pulls of the pooled shares to the prior that are tried, in units of the equations."""
 RIDGES: Final = (3.0, 1.0, 0.3)
@@ -210,7 +213,7 @@ def choose_pull(pairs: Sequence[Sample], fitted: Fitted) -> tuple[Fitted, tuple[
         return fitted, ()
     drawn = _tried(known, fitted, [replace(fitted.pull, ridge=ridge) for ridge in PULLS])
     best = min(drawn, key=_mean_pct)
-    names = MIXED_OF if fitted.coordinate == MIXED else ()
+    names = MIXED_OF if fitted.coordinate == MIXED and len(coins_of(known)) >= FEWEST_ALONE else ()
     alone = _tried(known, fitted, [replace(best.pull, mean_of=((name,),)) for name in names])
     if any(len(one.left_out_pct or ()) < FEWEST_CLEAR for one in (*drawn, *alone)):
         return fitted, ()
