@@ -50,10 +50,11 @@ from tests.compare.calibrated_markets import (
 )
 
 HIGHEST = {"ONE": 40.0, "TWO": 20.0, "THREE": 10.0}
+FOURTH = {"FOUR": 5.0}
 
 
 def pair_on(seed: int, coin: str) -> Sample:
-    highest = HIGHEST[coin]
+    highest = (HIGHEST | FOURTH)[coin]
     series = random_series(seed, start=timedelta(days=seed))
     brackets = Brackets.flat(coin, 0.5 / highest, highest, "synthetic")
     rows = whole_market(series, seed)
@@ -75,6 +76,12 @@ def drawn_in(pair: Sample, coordinate: Coordinate, shares: FloatArray) -> Sample
 @pytest.fixture(scope="module")
 def pairs() -> tuple[Sample, ...]:
     return tuple(pair_on(10 * place + day, coin) for place, coin in enumerate(HIGHEST) for day in range(7))
+
+
+@pytest.fixture(scope="module")
+def of_four(pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
+    """As many coins as a coordinate alone is taken with."""
+    return (*pairs, *(pair_on(30 + day, coin) for coin in FOURTH for day in range(7)))
 
 
 def whose_shares(coordinate: Coordinate, pairs: tuple[Sample, ...]) -> tuple[Sample, ...]:
@@ -119,13 +126,13 @@ class TestCoordinate:
         assert len(table) == (0 if emptied == set(HIGHEST) else 2)
 
     def test_where_coins_share_one_coordinate_and_one_follows_the_mark_the_mixture_finds_both(
-        self, pairs: tuple[Sample, ...]
+        self, of_four: tuple[Sample, ...]
     ) -> None:
         """A half goes by the coin, a fifth keeps its distance from the mark; nothing is the same on all coins."""
         own = log_normal_shares(9.0, 0.5, 0.5)
         following = log_normal_shares(12.0, 0.3, 0.2).sum(axis=0)
         planted = np.concatenate([0 * own, own, 0 * own, following[None]])
-        drawn = [drawn_in(pair, "mixed", planted) for pair in pairs]
+        drawn = [drawn_in(pair, "mixed", planted) for pair in of_four]
         fit = PooledFit(PRIOR, COORDINATES).fit(drawn)
         assert fit.fitted_.coordinate == MIXED
         alone = {row.only: row.left_out_pct for row in fit.pull_scores_ if row.only is not None}
@@ -196,15 +203,20 @@ class TestPull:
 
     @pytest.mark.parametrize("only", MIXED_OF)
     def test_a_mixture_is_tried_in_each_of_its_coordinates_alone(
-        self, only: Coordinate, pairs: tuple[Sample, ...]
+        self, only: Coordinate, of_four: tuple[Sample, ...]
     ) -> None:
         """Positions stand in one of them, the prior has as much in each."""
-        fit = PooledFit(PRIOR, (MIXED,)).fit(whose_shares(only, pairs))
+        fit = PooledFit(PRIOR, (MIXED,)).fit(whose_shares(only, of_four))
         alone = [row for row in fit.pull_scores_ if row.only is not None]
         assert {row.only for row in alone} == set(MIXED_OF)
         assert min(alone, key=lambda row: row.left_out_pct).only == only
         shares = fit.fitted_.pulled(Pull(mean_of=((only,),))).shares("long")
         assert [name for name, part in parts_of(len(shares)).items() if shares[part].any()] == [only]
+
+    def test_with_three_coins_no_coordinate_is_tried_alone(self, shared: tuple[Sample, ...]) -> None:
+        fit = PooledFit(PRIOR, (MIXED,)).fit(shared)
+        assert [row.ridge for row in fit.pull_scores_] == [*PULLS]
+        assert fit.fitted_.pull.only is None
 
     def test_two_coins_choose_none(self, shared: tuple[Sample, ...]) -> None:
         two = [pair for pair in shared if pair.coin != "THREE"]
@@ -257,11 +269,11 @@ class TestOwnShares:
 
 class TestTheModel:
     def test_it_states_what_was_chosen(self, made: Calibrated) -> None:
-        """Three coins are too few to leave the mixture for a coordinate, not to take it in that coordinate alone."""
+        """Three coins are too few to leave the mixture for a coordinate, or to take it in one alone."""
         assert made.model.coordinate == "mixed"
         assert "a part goes by their highest" in made.model.note
         assert made.record.choices.coordinate == "mixed"
-        assert made.record.choices.only == "of-maximum"
+        assert made.record.choices.only is None
         assert len(made.record.choices.sizes.rows) == 4
 
     def test_it_reads_back_as_it_was(self, made: Calibrated) -> None:
