@@ -18,7 +18,7 @@ from liqtruth.compare.divergence.layers import pair
 from liqtruth.compare.imported.overlap import apart
 from liqtruth.compare.observed.reached import WINDOW, Reached
 from liqtruth.compare.statistics.changes import AS_IT_IS, LEAST_SHIFT_PCT, Axis, Change, Fits, Shape
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.words.notes import Note, Notes, note
 
@@ -59,10 +59,13 @@ def swept_levels(
     told: bool,
 ) -> Notes:
     """That levels are left where the price was, after the change that would explain it, if any; empty where there are
-    few, where it is not known where the price was, or no model of the map's venue is among `maps`. A change is looked
-    for only where the truth may judge the map (`told`)."""
+    few, where it is not known where the price was, or no model of the map's venue is among `maps`: of a map that does
+    not state it, one of another venue than the truth's, since venues part by more than a level. A change is looked for
+    only where the truth may judge the map (`told`)."""
     ours = [one for one in maps if one.source == "modelled" and not one.only and of_one_market(model, one)]
-    if reached is None or model.source != "imported" or not ours or apart(truth, model):
+    if not ours or (model.venue == UNKNOWN_VENUE and all(one.venue == truth.venue for one in ours)):
+        return ()
+    if reached is None or model.source != "imported" or apart(truth, model):
         return ()
     found = max(_found(model, [truth, whole, *ours], reached), key=lambda one: one.share, default=None)
     if found is None:

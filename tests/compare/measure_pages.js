@@ -52,4 +52,11 @@ for (const width of WIDTHS) {
       kinds[frame.id][width].overlaps.push(...[...frame.contentDocument.querySelectorAll(".drawn")].flatMap(overlaps));
   }
 }
+// As a phone that is turned, before the tenth of a second is over that plotly's own `responsive` waits.
+frames.forEach((frame) => { frame.width = WIDTHS[0]; });
+await wait(60);
+for (const frame of frames) {
+  const drawn = [...frame.contentDocument.querySelectorAll(".figure, .drawn")].filter((one) => one.clientWidth);
+  kinds[frame.id].late = drawn.filter((one) => box(one.querySelector("svg.main-svg")).width > one.clientWidth + 1).length;
+}
 found(kinds);

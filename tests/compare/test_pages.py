@@ -218,6 +218,11 @@ def test_nothing_is_wider_than_the_window_cut_or_over_another(
         assert found["sideways"] == []
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_charts_have_a_new_width_in_the_next_picture(measured: dict[str, dict[str, Any]], kind: str) -> None:
+    assert measured[kind]["late"] == 0
+
+
 @pytest.mark.parametrize("kind", ["map", "model", "clusters", "series", "candles", "report"])
 def test_most_of_a_map_is_on_the_first_screen_of_a_phone(
     measured: dict[str, dict[str, dict[str, Any]]], kind: str

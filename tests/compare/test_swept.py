@@ -11,7 +11,7 @@ import pytest
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.observed.reached import Reached, reached_prices
 from liqtruth.estimator.frames import DATASETS, conform
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
 from liqtruth.heatmap.words.notes import Note
 from liqtruth.storage.store import Settings, Store
 from tests.compare.maps import NOON, Level, crowd, map_of
@@ -39,9 +39,13 @@ def file_of(levels: list[Level], venue: str = "binance") -> Heatmap:
 
 
 def found(
-    theirs: Heatmap, *, seed: int = 0, reached: Reached | None = REACHED, beside: bool = True
+    theirs: Heatmap,
+    *,
+    seed: int = 0,
+    reached: Reached | None = REACHED,
+    beside: str | None = "binance",
 ) -> list[Note]:
-    ours = [map_of(standing(seed + 200), venue="binance", model="tiers")] if beside else []
+    ours = [map_of(standing(seed + 200), venue=beside, model="tiers")] if beside else []
     [first, *_] = compare_maps(map_of(standing(seed)), [theirs, *ours], reached=reached).models
     return [one for one in first.diagnosis if one.code in ("swept_levels", "looks_moved", "looks_mirrored")]
 
@@ -60,10 +64,17 @@ def test_nothing_is_said_where_the_price_is_not_known_no_model_is_beside_or_the_
     old = file_of(before(100))
     assert found(old)
     assert not found(old, reached=None)
-    assert not found(old, beside=False)
+    assert not found(old, beside=None)
     assert not found(replace(old, venue="okx")), "the model is of another venue"
     assert not found(replace(old, as_of=NOON - timedelta(hours=1))), "the headline states that"
     assert not found(replace(old, source="modelled")), "a model of ours has seen the price"
+
+
+def test_of_a_map_without_a_venue_models_of_the_truths_own_say_nothing() -> None:
+    """Its prices may have been elsewhere."""
+    old = file_of(before(100), venue=UNKNOWN_VENUE)
+    assert found(old)
+    assert not found(old, beside="hyperliquid")
 
 
 def test_a_move_that_clears_the_prices_is_named_and_the_levels_are_its_evidence() -> None:

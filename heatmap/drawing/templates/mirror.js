@@ -151,5 +151,6 @@ document.addEventListener("DOMContentLoaded", async () => {
   const mirrors = [...document.querySelectorAll(".mirror")].map((place) => new Mirror(place));
   const draw = () => mirrors.forEach((one) => one.draw());
   draw();
+  for (const one of mirrors) fitted.observe(one.drawn);
   lit.addEventListener("change", draw);
 });

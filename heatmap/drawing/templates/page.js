@@ -12,6 +12,12 @@ function unfold() {
   for (const one of document.querySelectorAll("details.rest")) one.open = roomy.matches;
 }
 const LIGHT = {{ light | tojson }}, lit = matchMedia("(prefers-color-scheme: light)"), figures = [];
+// Before the page is painted again, where plotly's own `responsive` waits: else a picture of the page shows the old width.
+const fitted = new ResizeObserver((changed) => {
+  for (const {target} of changed)
+    if (target.clientWidth && target._fullLayout && Math.abs(target._fullLayout.width - target.clientWidth) > 1)
+      Plotly.relayout(target, {autosize: true});
+});
 function draw() {
   for (const [place, text] of figures)
     Plotly.react(place, JSON.parse(lit.matches ? text.replace(/#[0-9a-f]{6}|rgba\([^)]*\)/g, (c) => LIGHT[c] || c) : text));
@@ -37,5 +43,6 @@ document.addEventListener("DOMContentLoaded", async () => {
   addEventListener("beforeprint", () => { for (const one of document.querySelectorAll("details")) one.open = true; });
   await unpacked;
   draw();
+  for (const [place] of figures) fitted.observe(place);
   lit.addEventListener("change", draw);
 });
