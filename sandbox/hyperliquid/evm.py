@@ -8,7 +8,7 @@ is left, and so its whole batch, which is then refused like one that is too larg
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Final
 
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook, listing
@@ -98,10 +98,15 @@ class EvmEndpoint:
         """Of HyperCore."""
         return HEIGHT + self._time_ms // BLOCK_MS
 
-    @cached_property
+    @property
     def _columns(self) -> dict[int, int]:
-        """The coin of each perp."""
-        return {self.book._asset_number(column): column for column in range(len(self.book._assets))}
+        """The coin of each perp; numbers change with the dexes that are gone before it, while the node runs."""
+        return self._numbered(self.book.protocol.disabled)
+
+    @cached_property
+    def _numbered(self) -> Callable[[int], dict[int, int]]:
+        """By how many dexes are gone."""
+        return cache(lambda _: {self.book._asset_number(at): at for at in range(len(self.book._assets))})
 
     def _call(self, to: str, data: str) -> str:
         if to != MULTICALL3:

@@ -162,14 +162,16 @@ def test_dexes_keep_their_places_where_others_were_disabled(store: Store, server
     assert sizes == pytest.approx(expected, rel=1e-6)
 
 
-def test_a_builders_coin_is_found_behind_disabled_dexes(store: Store, server: SandboxServer) -> None:
-    server.protocol.disabled = 2
-
+def test_a_builders_coin_is_found_behind_disabled_dexes_that_go_while_the_node_runs(
+    store: Store, server: SandboxServer
+) -> None:
     async def read() -> None:
         async with client(server) as info:
             endpoint = EvmEndpoint(server.evm_url, 0, patience=QUICK)
             await read_coin(store, "xyz:TSLA", addresses(server.market), endpoint, info)
 
+    asyncio.run(read())
+    server.protocol.disabled = 2
     asyncio.run(read())
     found = Readings(store, "xyz:TSLA").known().select("address", "szi").sort("address")
     expected = server.true_positions().filter(coin="xyz:TSLA").select("address", "szi").sort("address")
