@@ -37,7 +37,6 @@ WANTED: Final = {
     "stale": {"swept_levels", "looks_moved"},
 }
 """What names a fault, else `looks_moved`, whose text states another moment too."""
-TOO_MUCH: Final = ("phantom_cluster", "heavy_cluster")
 OF_ONE: Final = ("whole", "crowd", "vintages", "tiers", "bell", "vendor", "real")
 
 
