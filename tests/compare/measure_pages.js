@@ -1,5 +1,6 @@
 // What is wrong with each page in a frame, at each of WIDTHS.
-const kinds = {}, tops = {}, wait = (ms) => new Promise((done) => setTimeout(done, ms));
+const kinds = {}, tops = {}, painted = () => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+const settled = async (ms) => { await painted(); await new Promise((done) => setTimeout(done, ms)); await painted(); };
 const frames = [...document.querySelectorAll("iframe")];
 const box = (one) => one.getBoundingClientRect();
 const upright = (text) => !/rotate\((?!0\b|-?90\b)/.test(text.getAttribute("transform") || "");
@@ -42,19 +43,23 @@ for (const frame of frames) {
 }
 for (const width of WIDTHS) {
   frames.forEach((frame) => { frame.width = width; });
-  await wait(600);
+  await settled(600);
   for (const frame of frames) (kinds[frame.id] ||= {})[width] =
     { ...measure(frame.contentDocument, width), top: tops[frame.id] };
   for (const unit of ["usd", "share"]) {
     frames.forEach((frame) => frame.contentDocument.querySelector(`[data-unit=${unit}]`)?.click());
-    await wait(200);
+    await settled(200);
     for (const frame of frames)
       kinds[frame.id][width].overlaps.push(...[...frame.contentDocument.querySelectorAll(".drawn")].flatMap(overlaps));
   }
 }
-// As a phone that is turned, before the tenth of a second is over that plotly's own `responsive` waits.
-frames.forEach((frame) => { frame.width = WIDTHS[0]; });
-await wait(60);
+// As a phone that is turned, while the tenth of a second that plotly's own `responsive` waits for never ends.
+for (const frame of frames) {
+  const page = frame.contentWindow, {setTimeout} = page;
+  page.setTimeout = (call, ms, ...rest) => ms >= 100 ? 0 : setTimeout.call(page, call, ms, ...rest);
+  frame.width = WIDTHS[0];
+}
+await settled(0);
 for (const frame of frames) {
   const drawn = [...frame.contentDocument.querySelectorAll(".figure, .drawn")].filter((one) => one.clientWidth);
   kinds[frame.id].late = drawn.filter((one) => box(one.querySelector("svg.main-svg")).width > one.clientWidth + 1).length;
