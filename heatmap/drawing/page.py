@@ -96,7 +96,7 @@ def panel(name: str, figure: go.Figure, title: str = "") -> Panel:
     """`name` is the id of its element."""
     from plotly.io.json import to_json_plotly
 
-    config = {"displaylogo": False, "responsive": True, "displayModeBar": False}
+    config = {"displaylogo": False, "displayModeBar": False}
     json = to_json_plotly({**figure.to_dict(), "config": config}, engine="json")
     return Panel(name, title, int(figure.layout.height or FIGURE_PX), json)
 

@@ -53,12 +53,8 @@ for (const width of WIDTHS) {
       kinds[frame.id][width].overlaps.push(...[...frame.contentDocument.querySelectorAll(".drawn")].flatMap(overlaps));
   }
 }
-// As a phone that is turned, while the tenth of a second that plotly's own `responsive` waits for never ends.
-for (const frame of frames) {
-  const page = frame.contentWindow, {setTimeout} = page;
-  page.setTimeout = (call, ms, ...rest) => ms >= 100 ? 0 : setTimeout.call(page, call, ms, ...rest);
-  frame.width = WIDTHS[0];
-}
+// As a phone that is turned.
+frames.forEach((frame) => { frame.width = WIDTHS[0]; });
 await settled(0);
 for (const frame of frames) {
   const drawn = [...frame.contentDocument.querySelectorAll(".figure, .drawn")].filter((one) => one.clientWidth);

@@ -131,7 +131,7 @@ class Mirror {
         {type: "line", xref: "paper", x0: 0, x1: 1, y0: mark, y1: mark, line: {color: color("mark"), width: 1.5}},
       ],
       annotations: this.words(traces),
-    }, {displaylogo: false, responsive: true, displayModeBar: false, scrollZoom: false});
+    }, {displaylogo: false, displayModeBar: false, scrollZoom: false});
     for (const button of this.place.querySelectorAll("button"))
       button.setAttribute("aria-pressed", button.dataset.pct == this.pct || button.dataset.unit == this.unit);
     if (!this.listening) this.listening = this.drawn.on("plotly_relayout", (change) => this.zoomed(change));

@@ -12,7 +12,7 @@ function unfold() {
   for (const one of document.querySelectorAll("details.rest")) one.open = roomy.matches;
 }
 const LIGHT = {{ light | tojson }}, lit = matchMedia("(prefers-color-scheme: light)"), figures = [];
-// Before the page is painted again, where plotly's own `responsive` waits: else a picture of the page shows the old width.
+// Before the page is painted again: plotly's own `responsive` waits a tenth of a second, and a picture of the page shows the old width.
 const fitted = new ResizeObserver((changed) => {
   for (const {target} of changed)
     if (target.clientWidth && target._fullLayout && Math.abs(target._fullLayout.width - target.clientWidth) > 1)
