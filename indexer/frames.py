@@ -132,3 +132,11 @@ def conform(frame: pl.DataFrame, schema: Schema) -> pl.DataFrame:
         (pl.col(name) if name in frame.columns else pl.lit(None)).cast(dtype).alias(name)
         for name, dtype in schema.items()
     )
+
+
+def last_read(accounts: pl.DataFrame, positions: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The last reading of every account in every dex, and its positions, each once; of two of the same moment (a node
+    that stands still gives its old time again) the later row counts."""
+    last = accounts.sort("as_of", maintain_order=True).unique(PAIR, keep="last", maintain_order=True)
+    held = positions.join(last, on=[*PAIR, "as_of"], how="semi", maintain_order="left")
+    return last, held.unique(POSITION, keep="last", maintain_order=True)

@@ -17,7 +17,7 @@ from msgspec.structs import replace
 
 from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.indexer.files.account_files import label_of
-from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform
+from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform, last_read
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Reading, Scope
 
@@ -80,8 +80,7 @@ def reading_of_answers(
 ) -> Readings:
     """One reading of answered accounts; as a census of the last answer of each."""
     if census:
-        last = accounts.sort("as_of").unique(PAIR, keep="last").select(*PAIR, "as_of")
-        positions = positions.join(last, on=[*PAIR, "as_of"], how="semi", maintain_order="left")
+        _, positions = last_read(accounts, positions)
         return [(_reading(path, source, positions, Scope.CENSUS), {"positions": positions})]
     reading = _reading(path, source, accounts, Scope.ACCOUNTS)
     reading = replace(reading, positions=positions.height)

@@ -21,7 +21,7 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
-from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, Schema, empty
+from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, Schema, empty, last_read
 from liqtruth.storage.lake.parquet import gone, read_parquet
 from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lock import holder
@@ -208,9 +208,7 @@ class WatchBatches:
         from liqtruth.indexer.margin.reconcile import reconcile
         from liqtruth.indexer.positions.markets import stored_tables
 
-        last = accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True)
-        holdings = self.positions.join(last, on=[*PAIR, "as_of"], how="semi")
-        holdings = holdings.unique(POSITION, keep="last", maintain_order=True)
+        last, holdings = last_read(accounts, self.positions)
         newest = last["as_of"].max()
         assert isinstance(newest, datetime)
         tables, _ = stored_tables(store, last["dex"].unique().to_list(), newest)

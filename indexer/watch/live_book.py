@@ -11,7 +11,7 @@ from typing import Final, Self
 
 import polars as pl
 
-from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, conform, empty
+from liqtruth.indexer.frames import ACCOUNTS, PAIR, POSITION, POSITIONS, conform, empty, last_read
 from liqtruth.indexer.margin.inferred import with_remembered_tables
 from liqtruth.indexer.margin.reconcile import pay_funding, reconcile, remark
 from liqtruth.indexer.margin.tables import MarginTables
@@ -52,8 +52,9 @@ class LiveBook:
     def lay_over(self, accounts: pl.DataFrame, positions: pl.DataFrame) -> None:
         """The same for frames (`ACCOUNTS`, and `POSITIONS` not reconciled) as batches of readings are stored; what is
         not newer than what is known of its account changes nothing: that was moved on since it was read."""
-        last = self._newer(accounts.sort("as_of").unique(PAIR, keep="last", maintain_order=True))
-        read = positions.join(last, on=[*PAIR, "as_of"], how="semi")
+        last, held = last_read(accounts, positions)
+        last = self._newer(last)
+        read = held.join(last, on=PAIR, how="semi")
         solved = reconcile(with_remembered_tables(read, self.positions), self.tables)
         fresh = with_first_sight(solved, self.positions, self.accounts)
         self.accounts = pl.concat([self.accounts.join(last, on=PAIR, how="anti"), last])

@@ -80,6 +80,21 @@ def test_a_reading_replaces_all_that_was_known_of_its_account(book: LiveBook) ->
     assert book.accounts.height == 2, "who holds nothing is still known"
 
 
+def test_an_account_read_twice_at_one_moment_holds_each_position_once(book: LiveBook) -> None:
+    """As batches hold it where the exchange's clock stood still between two reads."""
+    twice = [
+        pl.concat(frames) for frames in zip(read("0xc", 5, BTC=1.0), read("0xc", 5, BTC=2.0), strict=True)
+    ]
+    book.lay_over(*twice)
+    assert sizes(book) == {
+        ("0xa", "BTC"): 1.0,
+        ("0xa", "ETH"): 2.0,
+        ("0xb", "BTC"): -1.0,
+        ("0xc", "BTC"): 2.0,
+    }
+    assert book.positions.height == 4
+
+
 def test_what_the_tape_closed_leaves_at_once(book: LiveBook) -> None:
     book.resize(changes(("0xa", "BTC", 0.0)), MARKS, NOON)
     assert sizes(book) == {("0xa", "ETH"): 2.0, ("0xb", "BTC"): -1.0}
