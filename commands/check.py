@@ -148,13 +148,14 @@ def check_coins(
     `failed` before. Raises where there is no coin."""
     from liqtruth.compare.check import check_coin, left_out_of_all
     from liqtruth.heatmap.errors import MissingData, SourceUnreachable
+    from liqtruth.indexer.errors import UnknownCoin
 
     checked: list[Checked] = []
-    missing: list[MissingData] = []
+    missing: list[MissingData | UnknownCoin] = []
     for coin in plan.coins:
         try:
             checked.append(check_coin(store, plan, coin, stop))
-        except MissingData as error:
+        except (MissingData, UnknownCoin) as error:
             missing.append(error)
     if not checked and not failed:
         raise missing[0]

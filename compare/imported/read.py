@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported import vendors
 from liqtruth.compare.imported.documents import MOST_BYTES, decoded, opened
+from liqtruth.compare.imported.layouts import others
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.named_files import parted, with_facts
 from liqtruth.compare.imported.pictures.decoding import is_picture
@@ -189,7 +189,7 @@ def read_series(path: str | Path, *, coin: str | None = None, venue: str | None 
 def read_leverage_model(path: str | Path) -> "LeverageModel":
     """The leverages that a vendor states it assumes, as a model; raises `VendorMapRefused` where it states none."""
     content = read_content(Path(path), MOST_BYTES, most_members=1)
-    return vendors.leverage_model_of(opened(decoded(content, path), path))
+    return others.leverage_model_of(opened(decoded(content, path), path))
 
 
 def given_of(

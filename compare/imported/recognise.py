@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from liqtruth.compare.errors import VendorMapRefused
-from liqtruth.compare.imported import coinank, coinglass, measured, vendors
 from liqtruth.compare.imported.documents import Answer, check_name, decoded, opened
+from liqtruth.compare.imported.layouts import coinank, coinglass, measured, others
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.tables.columns import names_any
 from liqtruth.compare.imported.tables.table import read_table
@@ -40,12 +40,12 @@ LAYOUTS: Final = (
     Layout("coinglass", "map", coinglass.is_map, coinglass.read_map),
     Layout("coinank", "heatmap", coinank.is_heatmap, coinank.read_heatmap),
     Layout("coinank", "map", coinank.is_by_price, coinank.read_by_price),
-    Layout("datamaxi", "buckets", vendors.is_datamaxi, vendors.read_datamaxi),
+    Layout("datamaxi", "buckets", others.is_datamaxi, others.read_datamaxi),
     Layout("0xarchive", "levels", measured.is_oxarchive, measured.read_oxarchive),
     Layout("ironflow", "ranges", measured.is_ironflow, measured.read_ironflow),
     Layout("liquidvision", "bins", measured.is_liquidvision, measured.read_liquidvision),
-    Layout("undertow", "clusters", vendors.is_undertow, vendors.read_undertow),
-    Layout("kiyotaka", "flat list", vendors.is_kiyotaka, vendors.read_kiyotaka),
+    Layout("undertow", "clusters", others.is_undertow, others.read_undertow),
+    Layout("kiyotaka", "flat list", others.is_kiyotaka, others.read_kiyotaka),
 )
 
 

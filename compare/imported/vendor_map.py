@@ -5,9 +5,11 @@ the price contradicts it, the level is swept already or its side is that of the 
 out and counted, and more than `MOST_CONTRADICTED` is refused, since the mark or the sides must be wrong.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Final, Literal
 
 import numpy as np
@@ -15,6 +17,7 @@ import polars as pl
 
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.imported.documents import Answer, check_name
+from liqtruth.compare.imported.fields import venue_called
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, misplaced, split, spread
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.grid import DEFAULT_WIDTH_BPS, FloatArray, IntArray, PriceGrid
@@ -37,8 +40,9 @@ STATED_TO: Final = timedelta(minutes=1)
 """A moment that is typed has no seconds."""
 WHOLE: Final = "all"
 """Name of the sum of a file's maps."""
-VENUES: Final = {"okex": "okx", "huobi": "htx", "gate.io": "gate", "gateio": "gate"}
-"""Other names of venues, in lower case."""
+TABLE: Final = "table"
+"""The vendor of tables of any columns."""
+LONGEST_LABEL: Final = 40
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def heatmap_of(found: VendorMap, given: Given, width_bps: float = DEFAULT_WIDTH_
         coin=coin,
         venue=venue_of(found, given),
         source="exact" if found.exact else "imported",
-        model=" ".join(filter(None, (SYNTHETIC if made_up else "", found.vendor, found.part))),
+        model=" ".join(filter(None, (SYNTHETIC if made_up else "", made_by(found), found.part))),
         as_of=as_of,
         coverage=Coverage(
             open_interest_usd=found.open_interest_usd,
@@ -237,14 +241,17 @@ def venue_of(found: VendorMap, given: Given) -> str:
             "the file must state whose positions it has: give it with --venue hyperliquid"
         )
     check_name(stated or "", found.answer.place)
-    name, wanted = (_venue_called(one or UNKNOWN_VENUE) for one in (stated, given.venue or stated))
+    name, wanted = (venue_called(one or UNKNOWN_VENUE) for one in (stated, given.venue or stated))
     if name != wanted:
         raise found.answer.refuse(f"must be a map of {wanted}, got one of {name}: leave --venue out")
     return name
 
 
-def _venue_called(name: str) -> str:
-    return VENUES.get(name.strip().lower(), name.strip().lower())
+def made_by(found: VendorMap) -> str:
+    """What the map is called by: its vendor, or the name of the file where that is anybody's table."""
+    if found.vendor != TABLE:
+        return found.vendor
+    return re.sub(r"[^\w.-]+", "_", Path(found.answer.place).name)[:LONGEST_LABEL] or TABLE
 
 
 def mark_of(found: VendorMap, given: Given, factor: float = 1.0) -> tuple[float, Notes]:
@@ -337,7 +344,7 @@ def series_of(
         coin=coin,
         venue=venue_of(found, given),
         source="imported",
-        model=found.vendor,
+        model=made_by(found),
         times=tuple(columns.times),
         grid=grid,
         long_usd=mass[:, 0, 1:-1],

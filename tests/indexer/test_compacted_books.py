@@ -124,7 +124,7 @@ def answers(store: Store) -> list[object]:
 
 
 SWEEPS = 24
-PARTS = 40
+PARTS = 10
 """Of a sweep, with marks of their own."""
 USD = [
     "notional_usd", "unrealized_pnl_usd", "margin_used_usd", "account_value_usd", "cross_maintenance_usd",

@@ -21,6 +21,8 @@ Pixels = npt.NDArray[np.uint8]
 
 POINTS: Final = 1024
 """So many colours a strand of a palette is made of."""
+MANY: Final = 200_000
+"""Pixels of which a table of all colours tells which are alike."""
 HUE: Final = {False: np.array([1.0, 1.0, 1.0]), True: np.array([1.0, 0.4, 0.4])}
 """Weight of lightness and both axes of hue; where pictures are packed with loss, hue is smeared over several pixels."""
 FROM_LINEAR: Final = np.array(
@@ -98,7 +100,7 @@ class Palette:
     def read(self, pixels: Pixels, blurred: bool = False) -> tuple[FloatArray, FloatArray]:
         """Amount and distance to the palette of each pixel; `blurred` where hues are less sharp than lightness."""
         packed = pixels.astype(np.uint32) @ np.array([1 << 16, 1 << 8, 1], dtype=np.uint32)
-        colours, which = np.unique(packed, return_inverse=True)
+        colours, which = _told_apart(packed.ravel())
         parts = np.stack([colours >> 16, colours >> 8 & 255, colours & 255], axis=1)
         lab = oklab(parts)
         _, nearest = self._trees[blurred].query(lab * HUE[blurred])
@@ -110,6 +112,19 @@ class Palette:
         """The pixels of amounts from 0 to 1, in the first strand."""
         at: IntArray = np.rint(np.clip(amounts, 0, 1) * (POINTS - 1)).astype(np.int64)
         return np.rint(self.rgb[at]).astype(np.uint8)
+
+
+def _told_apart(packed: npt.NDArray[np.uint32]) -> tuple[npt.NDArray[np.uint32], npt.NDArray[np.integer]]:
+    """The different colours, ascending, and the place of each pixel's; of many pixels by a table of all colours, which
+    is faster than to sort them."""
+    if packed.size < MANY:
+        return np.unique(packed, return_inverse=True)
+    there = np.zeros(1 << 24, dtype=bool)
+    there[packed] = True
+    colours = np.flatnonzero(there).astype(np.uint32)
+    places = np.empty(there.size, dtype=np.int32)
+    places[colours] = np.arange(colours.size, dtype=np.int32)
+    return colours, places[packed]
 
 
 def _hex(color: str) -> list[float]:

@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.imported.documents import Answer, amounts, check_once, floats
+from liqtruth.compare.imported.fields import sides_of
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.tables.columns import HYBLOCK, mark, numbers, one_of, prices_of
-from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.compare.imported.vendors import sides_of
+from liqtruth.compare.imported.vendor_map import TABLE, WHOLE, VendorMap
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.words.notes import note
 from liqtruth.storage.files.tabular import to_time
@@ -53,7 +53,7 @@ def by_row(
         rows = pl.concat([rows] * times)
     if not levels.amount.any():
         raise answer.empty()
-    vendor = "hyblock" if HYBLOCK & {name.lower() for name in rows.columns} else "table"
+    vendor = "hyblock" if HYBLOCK & {name.lower() for name in rows.columns} else TABLE
     tiers = () if leverage is None or not np.isfinite(leverage).all() else tuple(np.unique(leverage).tolist())
     whole = VendorMap(
         answer,

@@ -11,7 +11,7 @@ import polars as pl
 from liqtruth.compare.imported.documents import Answer
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.tables.columns import ACCOUNTS, NAMES, mapping_of, numbers, with_beside
-from liqtruth.compare.imported.tables.grids import transposed, wide
+from liqtruth.compare.imported.tables.grids import amounts_alone, transposed, wide
 from liqtruth.compare.imported.tables.left_out import without_totals
 from liqtruth.compare.imported.tables.rows import by_row
 from liqtruth.compare.imported.totals import SUM_FITS
@@ -45,8 +45,11 @@ def read_table(
             )
     columns = _of_one_kind(rows, columns, given, answer)
     rows, columns = with_beside(rows, columns, beside)
-    if not ({"usd"} <= columns.keys() or {"long", "short"} & columns.keys()):
-        return wide(rows, columns, answer).noted(left_out)
+    if not ({"usd", "long", "short"} & columns.keys()):
+        alone = amounts_alone(rows, columns, answer)
+        if alone is None:
+            return wide(rows, columns, answer).noted(left_out)
+        columns = {**columns, "usd": alone}
     return by_row(rows, columns, answer, given).noted(left_out)
 
 

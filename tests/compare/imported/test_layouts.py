@@ -29,6 +29,8 @@ from tests.compare.imported.layouts import AT, LEVELS, LONG_USD, MARK, SHORT_USD
 Make = Callable[[], Any]
 COIN = {"coin": "BTC"}
 OF_MARK = {"mark": MARK}
+NAMELESS = "no-name"
+"""A table of nobody is called by its file."""
 
 SHAPES: dict[str, tuple[Make, dict[str, Any], str, float]] = {
     "coinglass heatmap": (layouts.coinglass_heatmap, COIN, "coinglass", 1.0),
@@ -53,11 +55,11 @@ SHAPES: dict[str, tuple[Make, dict[str, Any], str, float]] = {
     "ironflow": (layouts.ironflow, {}, "ironflow", 1.0),
     "undertow": (layouts.undertow, {}, "undertow", 100 / (LONG_USD + SHORT_USD)),
     "kiyotaka": (layouts.kiyotaka, {**COIN, **OF_MARK}, "kiyotaka", 1.0),
-    "table": (layouts.table_csv, {**COIN, **OF_MARK}, "table", 1.0),
-    "table of sides": (layouts.table_of_sides_csv, {**COIN, **OF_MARK}, "table", 1.0),
-    "grid by time": (layouts.grid_by_time_csv, {**COIN, **OF_MARK}, "table", 1.0),
-    "grid by exchange": (layouts.grid_by_exchange_csv, {**COIN, **OF_MARK}, "table", 1.0),
-    "grid by price": (layouts.grid_by_price_csv, {**COIN, **OF_MARK}, "table", 1.0),
+    "table": (layouts.table_csv, {**COIN, **OF_MARK}, NAMELESS, 1.0),
+    "table of sides": (layouts.table_of_sides_csv, {**COIN, **OF_MARK}, NAMELESS, 1.0),
+    "grid by time": (layouts.grid_by_time_csv, {**COIN, **OF_MARK}, NAMELESS, 1.0),
+    "grid by exchange": (layouts.grid_by_exchange_csv, {**COIN, **OF_MARK}, NAMELESS, 1.0),
+    "grid by price": (layouts.grid_by_price_csv, {**COIN, **OF_MARK}, NAMELESS, 1.0),
 }
 """What makes the file, what the user must state beside it, the vendor, and amounts over those of `LEVELS`."""
 
@@ -65,7 +67,7 @@ SHAPES: dict[str, tuple[Make, dict[str, Any], str, float]] = {
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_layout_gives_the_levels_it_was_made_of(shape: str, tmp_path: Path) -> None:
     make, given, vendor, factor = SHAPES[shape]
-    found = read_map(written(tmp_path, make(), "no-name"), **given)
+    found = read_map(written(tmp_path, make(), NAMELESS), **given)
     assert found.in_grid_usd.long == pytest.approx(factor * LONG_USD)
     assert found.in_grid_usd.short == pytest.approx(factor * SHORT_USD)
     assert (found.coin, found.mark_px, found.model) == ("BTC", MARK, vendor)

@@ -464,6 +464,18 @@ A_DAY_MS = 86_400_000
         (b"price,usd,long_usd,short_usd\n57000,5,1,1\n63000,7,1,1\n", "the sum of long_usd and short_usd"),
         (layouts.oxarchive(total_long=0, total_short=0), "no more than the total"),
         (layouts.datamaxi(cumulativeLongUsd=1.0, cumulativeShortUsd=2.0), "no more than the total"),
+        (
+            layouts.coinglass_heatmap(
+                instrument={"exName": "Binance", "instrumentId": "ETHUSDT", "baseAsset": "BTC"}
+            ),
+            "BTC, ETHUSDT",
+        ),
+        (layouts.coinglass_heatmap(instrument={"exName": "Binance", "exchange": "OKX"}), "Binance, OKX"),
+        (by_exchange(symbol="ETH"), "BTC, ETH"),
+        (layouts.coinank_by_leverage(baseCoin="ETH"), "BTCUSDT, ETH"),
+        (layouts.coinglass_heatmap(rangeLow=80_000, rangeHigh=90_000), "the range"),
+        (layouts.scraped_heatmap(rangeLow=59_990, rangeHigh=60_010), "the range"),
+        (b"price,foo,bar\n57000,5,1\n63000,7,2\n", "exchanges or times"),
         (b"price,2031-08-20T12:00Z,2031-08-20T13:00Z\n57000,5,1\n63000,7,2\n", "from 2020 to now"),
     ],
 )
@@ -485,6 +497,26 @@ def test_a_table_of_sides_and_their_sum_has_the_sides(tmp_path: Path) -> None:
     for content, columns in ((agreeing, None), (other, "long=long_usd,short=short_usd")):
         found = read_map(written(tmp_path, content, "m.csv"), coin="BTC", mark=MARK, columns=columns)
         assert (found.long_usd.sum(), found.short_usd.sum()) == (5.0, 7.0)
+
+
+@pytest.mark.parametrize(
+    ("header", "unit"), [("price,btc", "unknown"), ("Price,Share", "unknown"), ("px,amount_usd", "usd")]
+)
+def test_the_one_column_beside_the_price_is_amounts(header: str, unit: str, tmp_path: Path) -> None:
+    """Whatever it is called: it is no exchange, so that its prices are levels and no rungs of a grid."""
+    rows = f"{header}\n57000,5\n58000,2\n63000,7\n".encode()
+    found = read_map(written(tmp_path, rows, "mine.csv"), coin="BTC", mark=MARK)
+    assert found.origin is not None
+    assert (found.origin.layout, found.origin.unit) == ("levels", unit)
+    assert (found.venue, found.label) == ("unknown", "mine.csv")
+    assert (found.long_usd.sum(), found.short_usd.sum()) == (7.0, 7.0)
+
+
+def test_a_list_that_coinank_sends_as_null_is_named_among_the_empty(tmp_path: Path) -> None:
+    for document, name in ((layouts.coinank_by_exchange(), "Okex"), (layouts.coinank_by_leverage(), "x75")):
+        document["data"][name] = None
+        found = read_map(written(tmp_path, document), coin="BTC")
+        assert name in note_of(found, "empty_parts")["names"]
 
 
 def test_a_series_in_another_unit_than_its_prices_is_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ amount, leverage or null, anything] under keys that are buckets of the same pric
 names them, and max pain's fields that do (`long_...`, `short_...`) are contradicted by the vendor's own answers.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from liqtruth.compare.imported.documents import (
     prices,
     table,
 )
+from liqtruth.compare.imported.fields import Body, coin_stated, first_of, venue_stated
 from liqtruth.compare.imported.levels import Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime, listed
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
@@ -44,13 +45,6 @@ WIDEST_BUCKET: Final = 0.1
 LAST_FITS: Final = 0.05
 """Relative, between a stated last price and what the last candle closed at."""
 PAIN: Final = ("symbol", "price", "long_max_pain_liq_price", "short_max_pain_liq_price")
-
-Body = Mapping[str, Any]
-
-
-def first_of(body: Body, names: tuple[str, ...]) -> Any:
-    """The value of the first of the names that is there; null where none is."""
-    return next((body[name] for name in names if body.get(name) is not None), None)
 
 
 # ------------------------------------------------------------------------------------------ heatmap
@@ -82,19 +76,26 @@ def read_heatmap(answer: Answer) -> MapsInFile:
             f"the last price must be that of the last candle, {close[-1]:,.10g}, got {last_px:,.10g}"
         )
     low_px, high_px = buckets(axis)
+    stated = _range(body, answer)
     instrument = body.get("instrument") if isinstance(body.get("instrument"), dict) else body
     about = VendorMap(
         answer,
         VENDOR,
         "heatmap",
         Levels(low_px, high_px, np.zeros(axis.size)),
-        (float(low_px[0]), float(high_px[-1])),
-        coin=_coin(instrument),
-        venue=_venue(instrument),
+        (stated[0] or float(low_px[0]), stated[1] or float(high_px[-1])),
+        coin=coin_stated(answer, instrument, body),
+        venue=venue_stated(answer, instrument, body),
         mark_px=last_px,
     )
     updated = moment_of(first_of(body, UPDATED), "time of update", answer)
     return OverTime(about, level, column, amount, times, close, updated).maps()
+
+
+def _range(body: Body, answer: Answer) -> tuple[float | None, float | None]:
+    """The lowest and the highest price that the document states."""
+    low_px, high_px = (price_of(body.get(name), name, answer) for name in ("rangeLow", "rangeHigh"))
+    return low_px, high_px
 
 
 def _candles(rows: Any, answer: Answer) -> list[Any]:
@@ -117,16 +118,6 @@ def _closes(candles: list[Any], answer: Answer) -> FloatArray:
             f"got {close[at]:,.10g}"
         )
     return close
-
-
-def _coin(instrument: Body) -> str | None:
-    found = first_of(instrument, ("baseAsset", "symbol", "pair", "instrumentId"))
-    return found if isinstance(found, str) and found else None
-
-
-def _venue(instrument: Body) -> str | None:
-    found = first_of(instrument, ("exName", "exchange"))
-    return found if isinstance(found, str) and found else None
 
 
 # ---------------------------------------------------------------------------------------------- map
@@ -183,7 +174,7 @@ def read_by_exchange(answer: Answer) -> MapsInFile:
     maps, empty = {}, []
     for at, row in enumerate(body["data"]):
         instrument = row["instrument"] if isinstance(row["instrument"], dict) else {}
-        name = _venue(instrument) or f"exchange {at + 1}"
+        name = venue_stated(answer, instrument) or f"exchange {at + 1}"
         found = _by_price(answer, body, instrument, row.get("liqMapV2") or {}, name)
         if found is None:
             empty.append(name)
@@ -225,7 +216,7 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         leverage = floats([1.0 if tier is None else tier for tier in tiers], "leverage of level", answer, 1.0)
         leverage[[tier is None for tier in tiers]] = np.nan
     levels = Levels(px, px, amount, leverage=leverage)
-    stated = [price_of(body.get(name), name, answer) for name in ("rangeLow", "rangeHigh")]
+    stated = _range(body, answer)
     low_px, high_px = span(levels)
     return VendorMap(
         answer,
@@ -234,8 +225,8 @@ def _by_price(answer: Answer, body: Body, instrument: Body, rows: Any, name: str
         levels,
         (stated[0] or min(low_px, float(keys.min())), stated[1] or max(high_px, float(keys.max()))),
         name=name,
-        coin=_coin(instrument),
-        venue=_venue(instrument),
+        coin=coin_stated(answer, instrument, body),
+        venue=venue_stated(answer, instrument, body),
         as_of=moment_of(first_of(body, UPDATED), "time of update", answer),
         mark_px=price_of(first_of(body, LAST), "last price", answer),
         leverages=_tiers_of(leverage),

@@ -5,7 +5,6 @@ Its own units differ between endpoints, so that one file's amounts are never add
 """
 
 import re
-from collections.abc import Mapping
 from typing import Any, Final
 
 import numpy as np
@@ -21,6 +20,7 @@ from liqtruth.compare.imported.documents import (
     price_of,
     table,
 )
+from liqtruth.compare.imported.fields import Body, coin_stated, venue_stated
 from liqtruth.compare.imported.levels import Levels, buckets
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
@@ -32,8 +32,6 @@ TIER: Final = re.compile(r"x(\d{1,4}(?:\.\d+)?)")
 NO_SERIES: Final = frozenset({"prices"})
 LAST_FITS: Final = 1.5
 """The price at the last index is the last price to within so many steps."""
-
-Body = Mapping[str, Any]
 
 
 def is_by_price(body: Any) -> bool:
@@ -68,7 +66,8 @@ def read_by_price(answer: Answer) -> MapsInFile:
     if tiers and len(tiers) < len(lists):
         odd = next(name for name in lists if name not in tiers)
         raise answer.refuse(f"lists must be leverages or exchanges, got {odd} beside {next(iter(tiers))}")
-    parts, empty = {}, []
+    coin, parts = coin_stated(answer, body), {}
+    empty = [name for name, values in body.items() if values is None and _is_series(name)]
     for name, values in lists.items():
         amount = amounts(values, f"amount of {name},", answer)
         if not amount.any():
@@ -84,7 +83,7 @@ def read_by_price(answer: Answer) -> MapsInFile:
             (float(axis[0]), float(axis[-1])),
             name=name,
             part=name if tiers else "",
-            coin=body.get("symbol") if isinstance(body.get("symbol"), str) else None,
+            coin=coin,
             venue=None if tiers else name,
             mark_px=mark_px,
             leverages=(tiers[name],) if tiers else (),
@@ -96,6 +95,11 @@ def read_by_price(answer: Answer) -> MapsInFile:
         ordered = {name: parts[name] for name in sorted(parts, key=lambda name: tiers[name])}
         return MapsInFile.with_sum(ordered, notes=notes)
     return MapsInFile.with_sum(parts, WHOLE, notes)
+
+
+def _is_series(name: str) -> bool:
+    """Whether it is called as lists are: by a leverage, or by an exchange, which begins with a capital."""
+    return TIER.fullmatch(name) is not None or name[:1].isupper()
 
 
 def _last_price(body: Body, axis: FloatArray, answer: Answer) -> float | None:
@@ -142,12 +146,8 @@ def read_heatmap(answer: Answer) -> MapsInFile:
         "heatmap",
         Levels(low_px, high_px, np.zeros(axis.size)),
         (float(low_px[0]), float(high_px[-1])),
-        coin=next(
-            (one for name in ("symbol", "baseCoin") if isinstance(one := body.get(name), str) and one), None
-        ),
-        venue=next(
-            (one for name in ("exchange", "exchangeName") if isinstance(one := body.get(name), str)), None
-        ),
+        coin=coin_stated(answer, body),
+        venue=venue_stated(answer, body),
         mark_px=price_of(body.get("lastPrice"), "lastPrice", answer),
     )
     amount = amounts(cells[:, 2], "amount of cell", answer)

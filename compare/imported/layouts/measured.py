@@ -20,11 +20,12 @@ from liqtruth.compare.imported.documents import (
     price_of,
     prices,
 )
+from liqtruth.compare.imported.fields import Body, rows_of, sides_of, text_of
+from liqtruth.compare.imported.layouts.others import HYPERLIQUID
 from liqtruth.compare.imported.levels import LONG, SHORT, Levels, buckets, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile, OverTime
 from liqtruth.compare.imported.totals import SAME_TOTAL, share_of_total
 from liqtruth.compare.imported.vendor_map import VendorMap
-from liqtruth.compare.imported.vendors import HYPERLIQUID, Body, rows_of, sides_of, text_of
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.words.notes import Notes, note

@@ -5,7 +5,6 @@ Undertow sends shares instead of amounts. Kiyotaka's list alternates prices and 
 """
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Final
@@ -21,44 +20,18 @@ from liqtruth.compare.imported.documents import (
     price_of,
     prices,
 )
-from liqtruth.compare.imported.levels import LONG, SHORT, Levels, span
+from liqtruth.compare.imported.fields import Body, rows_of, sides_of, text_of
+from liqtruth.compare.imported.levels import Levels, span
 from liqtruth.compare.imported.maps_in_file import MapsInFile
 from liqtruth.compare.imported.totals import SUM_FITS, share_of_total
 from liqtruth.compare.imported.vendor_map import WHOLE, VendorMap
-from liqtruth.heatmap.grid import IntArray
 from liqtruth.heatmap.words.notes import note
 
 if TYPE_CHECKING:
     from liqtruth.estimator.model.leverage_model import LeverageModel
 
-SIDE_WORDS: Final = {"long": LONG, "longs": LONG, "l": LONG, "short": SHORT, "shorts": SHORT, "s": SHORT}
 TIER: Final = re.compile(r"l(\d{1,4})xUsd")
 HYPERLIQUID: Final = "hyperliquid"
-
-Body = Mapping[str, Any]
-
-
-def sides_of(words: list[Any], answer: Answer) -> IntArray:
-    """0 for long, 1 for short; raises for any other word."""
-    found = [SIDE_WORDS.get(str(word).strip().lower()) for word in words]
-    if None in found:
-        at = found.index(None)
-        raise answer.refuse(f"side {at + 1} must be long or short, got {str(words[at])[:20]!r}")
-    return np.array(found, dtype=np.int64)
-
-
-def rows_of(value: Any, what: str, answer: Answer) -> list[Body]:
-    """A list of objects; raises where it is none, or empty."""
-    if not value:
-        raise answer.empty()
-    if not isinstance(value, list) or not all(isinstance(row, dict) for row in value):
-        raise answer.refuse(f"{what} must be a list of objects")
-    return value
-
-
-def text_of(body: Body, *names: str) -> str | None:
-    """The first of the names that holds a text."""
-    return next((one for name in names if isinstance(one := body.get(name), str) and one), None)
 
 
 # ---------------------------------------------------------------------------------------- DataMaxi+

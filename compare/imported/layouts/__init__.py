@@ -1,0 +1,1 @@
+"""The layouts of vendors that are read, and how each is recognised."""
