@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose
 
 from liqtruth.estimator.frames import DATASETS, conform
 from liqtruth.estimator.model.maps import model_map
@@ -79,7 +80,7 @@ def test_the_sum_of_venues_is_each_venues_maps_added(venues: Store, model: str, 
     each = [history(venues, name, model, **part) for name in every.venue.split("+")]
     assert set(every.venue.split("+")) == set(WAVES)
     assert len(every.times) == 48
-    assert holdings(every) == pytest.approx(sum(holdings(one) for one in each), rel=1e-9, abs=1e-6)
+    assert_allclose(holdings(every), sum(holdings(one) for one in each), rtol=1e-9, atol=1e-6)
     assert holdings(every)[-1].sum() > 0
     marks = np.stack([one.mark_px for one in each])
     assert np.all(every.mark_px >= marks.min(axis=0) * 0.997)
@@ -103,11 +104,11 @@ def test_a_filter_and_its_complement_are_the_whole_of_all_venues(venues: Store) 
     aged = {"weights": "prior"}  # part of the default leverage model follows the mark and has no age
     whole = holdings(history(venues, "all", "vintages", **aged))
     young, old = (holdings(history(venues, "all", "vintages", age=age, **aged)) for age in ("<6h", ">6h"))
-    assert young + old == pytest.approx(whole, rel=1e-9, abs=1e-6 * float(whole.max()))
+    assert_allclose(young + old, whole, rtol=1e-9, atol=1e-6 * float(whole.max()))
     low, high = ([1, 5, 10], [25, 50])
     bands = [holdings(history(venues, "okx,bybit", "bell", leverage=part)) for part in (low, high)]
     both = holdings(history(venues, "okx,bybit", "bell", leverage=[*low, *high]))
-    assert sum(bands) == pytest.approx(both)
+    assert_allclose(sum(bands), both, rtol=1e-6, atol=1e-12)
     assert both.sum() > 0
 
 
