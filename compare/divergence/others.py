@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
+from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, of_one_market, on_mean
 from liqtruth.compare.divergence.divergence import ModelResult
+from liqtruth.compare.divergence.fine_structure import placed
 from liqtruth.compare.divergence.judging import Alone
 from liqtruth.compare.divergence.swept import contradicted, swept_levels
 from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes, note, of_codes, without_codes
 
 
 @dataclass(frozen=True)
@@ -34,8 +35,11 @@ class Others:
         that the price shows, stands in place of one that explains some of the distance from the truth. `judge` is the
         layer that may judge the map."""
         found: Notes = result.diagnosis
-        changed: Notes = ()
-        if not own.reading:
+        changed, where = (), None if own.reading else self._placed(model, own)
+        if where is not None:
+            found = without_codes(found, CHANGED)
+            changed = where or self._swept(result, model, own, judge, found)
+        elif not own.reading:
             found = self._believable(model, found)
             beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct), self.maps)
             changed = beside or self._swept(result, model, own, judge, found)
@@ -45,8 +49,28 @@ class Others:
         return replace(
             result,
             diagnosis=(*on_mean(found, self.means), *without_codes(venues, UNTOLD)),
-            untold=(*(() if changed else result.untold), *of_codes(venues, UNTOLD)),
+            untold=(
+                *(() if changed or where is not None else result.untold),
+                *of_codes(venues, UNTOLD),
+            ),
         )
+
+    def _placed(self, model: Heatmap, own: Alone) -> Notes | None:
+        """The change that the map's fine structure shows beside the models of its venue, empty where it shows that
+        there is none; null where it does not tell."""
+        ours = [
+            one
+            for one in self.maps
+            if one.source == "modelled" and not one.only and of_one_market(model, one)
+        ]
+        fitted = placed(model, ours, own.scores.reach_pct) if model.source == "imported" else None
+        if fitted is None:
+            return None
+        if fitted.kind == "as_it_is":
+            return ()
+        value = fitted.move_pct if fitted.kind == "moved" else 0.0
+        code = "looks_moved" if fitted.kind == "moved" else "looks_mirrored"
+        return (note(code, value=value, explained=fitted.explained, as_it_is=fitted.as_it_is),)
 
     def _believable(self, model: Heatmap, found: Notes, named_by: Sequence[Heatmap] = ()) -> Notes:
         """Without an exchange or a move that where the price has been contradicts."""

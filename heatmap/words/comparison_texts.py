@@ -91,6 +91,11 @@ def _looks_scaled(values: Values) -> str:
 
 
 def _instead(values: Values) -> str:
+    if "explained" in values:
+        return (
+            f"its peaks and gaps are then where its venue's models have them, {percent(values['explained'])} of them "
+            f"explained instead of {percent(values['as_it_is'])}"
+        )
     factor, beside = values.get("factor"), values.get("beside")
     scaled = "" if factor is None else f", its distances multiplied by {factor:.2g} as well"
     of = "" if beside is None else f" from {beside}"

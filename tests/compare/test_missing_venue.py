@@ -19,7 +19,7 @@ GRID = PriceGrid.around(100.0, 50.0)
 RANGE_PCT = 25.0
 
 
-def market(seed: int) -> list[Heatmap]:
+def market(seed: int, grid: PriceGrid = GRID) -> list[Heatmap]:
     """Maps of one model on one path of prices: when positions were opened differs between venues, leverages do not."""
     draw = np.random.default_rng(seed)
     entry_px = 100.0 * np.exp(np.cumsum(draw.normal(0.0, 0.006, 400))[::-1])
@@ -40,7 +40,7 @@ def market(seed: int) -> list[Heatmap]:
             for leverage in LEVERAGES
         ]
         levels = pl.concat(rows).with_columns(pl.col("side").cast(pl.Enum(["long", "short"])))
-        maps.append(map_of(levels, venue=venue, model="tiers", grid=GRID, by=["leverage_band"]))
+        maps.append(map_of(levels, venue=venue, model="tiers", grid=grid, by=["leverage_band"]))
     return maps
 
 
