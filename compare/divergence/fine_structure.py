@@ -69,7 +69,7 @@ def _edges(heatmap: Heatmap, range_pct: float) -> FloatArray | None:
         reach = np.log(np.array(heatmap.covers) / heatmap.mark_px)
         low, high = max(low, float(reach[0])), min(high, float(reach[1]))
     steps = int((high - low) / STEP)
-    return low + STEP * np.arange(steps + 1) if steps >= LEAST_STEPS else None
+    return np.asarray(low + STEP * np.arange(steps + 1.0)) if steps >= LEAST_STEPS else None
 
 
 def _risen(heatmap: Heatmap, mass: FloatArray, mark_px: float) -> tuple[FloatArray, FloatArray]:
@@ -84,7 +84,8 @@ def _by_leverage(model: Heatmap) -> Iterator[tuple[Heatmap, FloatArray]]:
         return
     rows = model.breakdown.filter(pl.col("bin").is_between(0, model.grid.bins - 1))
     for part in rows.partition_by(LEVERAGE, maintain_order=True):
-        yield model, np.bincount(part["bin"].to_numpy(), part["notional_usd"].to_numpy(), model.grid.bins)
+        mass = np.bincount(part["bin"].to_numpy(), part["notional_usd"].to_numpy(), model.grid.bins)
+        yield model, np.asarray(mass, dtype=np.float64)
 
 
 def _tried(

@@ -35,7 +35,8 @@ class Others:
         that the price shows, stands in place of one that explains some of the distance from the truth. `judge` is the
         layer that may judge the map."""
         found: Notes = result.diagnosis
-        changed, where = (), None if own.reading else self._placed(model, own)
+        changed: Notes = ()
+        where = None if own.reading else self._placed(model, own)
         if where is not None:
             found = without_codes(found, CHANGED)
             changed = where or self._swept(result, model, own, judge, found)
