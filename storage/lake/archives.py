@@ -1,6 +1,6 @@
 """Many readings in few files: an archive holds the readings of an hour, or of a day, and reads as they did.
 
-The rows of all its readings lie sorted by coin, account and time, as `storage.lake.moving` keeps them small; a large
+The rows of all its readings lie sorted by coin, account and time, as `storage.packing.moving` keeps them small; a large
 archive is split by coins, so that whoever asks for a coin opens one file. A reading says which archive it is in, and
 the files of an archive have manifest rows of their own: of books, of which a question needs the last, a row per coin;
 of censuses and readings of accounts, which are looked up by coin and time, the rows that they had. New files are
@@ -17,11 +17,12 @@ from urllib.parse import quote
 import polars as pl
 
 from liqtruth.storage.database.records import Partition, Reading, Scope
-from liqtruth.storage.lake.digits import READING
-from liqtruth.storage.lake.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
-from liqtruth.storage.lake.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
-from liqtruth.storage.lake.parquet import packed, write_new
+from liqtruth.storage.packing.decimals import packed
+from liqtruth.storage.packing.digits import READING
+from liqtruth.storage.packing.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
+from liqtruth.storage.packing.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
+from liqtruth.storage.places.parquet import write_new
 
 if TYPE_CHECKING:
     from liqtruth.storage.lake.lake import Lake

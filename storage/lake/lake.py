@@ -28,7 +28,6 @@ from liqtruth.storage.lake.archives import (
     read_archived,
     write_archive,
 )
-from liqtruth.storage.lake.forecasts import FORMATS
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
@@ -40,18 +39,19 @@ from liqtruth.storage.lake.manifest import (
     snapshot_rows,
     sources_in,
 )
-from liqtruth.storage.lake.parquet import (
+from liqtruth.storage.lake.tidy import Tidied, tidied
+from liqtruth.storage.lock import alone, waiting
+from liqtruth.storage.packing.decimals import packed
+from liqtruth.storage.packing.forecasts import FORMATS
+from liqtruth.storage.places.parquet import (
     gone,
-    packed,
     read_parquet,
     read_together,
     unique,
     write_new,
     write_parquet,
 )
-from liqtruth.storage.lake.places import Folder, Place
-from liqtruth.storage.lake.tidy import Tidied, tidied
-from liqtruth.storage.lock import alone, waiting
+from liqtruth.storage.places.places import Folder, Place
 
 if TYPE_CHECKING:
     from sqlmodel import Session
