@@ -9,7 +9,7 @@ at any instant leaves the old files or the new ones. A column that only some of 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -217,14 +217,14 @@ def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> l
 
 
 def read_archived(
-    lake: "Lake",
     row: Partition,
     stored: pl.DataFrame,
     metadata: Mapping[str, Any],
     reading_ids: tuple[str, ...],
+    collateral: Callable[[Partition, tuple[str, ...]], pl.DataFrame],
 ) -> pl.DataFrame:
     """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
-    of all readings by which positions are decoded."""
+    of all readings by which positions are decoded. `collateral` is asked where the file shares it with others."""
     form = next(one for one in FORMATS if one in metadata)
     layout = json.loads(metadata[form])
     digits = Digits(**{name: layout[name] for name in DIGITS if name in layout})
@@ -235,8 +235,7 @@ def read_archived(
     if row.dataset == SHARED:
         return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns, digits)
     if layout["shares"]:
-        shared = lake.collateral(row, reading_ids)
-        rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
+        rows = rows.join(collateral(row, reading_ids), on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
         rows = decoded(rows, FORMATS[form], KEY, columns, digits)
     rows = rows.filter(number.is_in(asked))
