@@ -218,7 +218,7 @@ def feed_events(
     `feed watch` records those of venues, `index liquidations` and `index fills` Hyperliquid's.
     """
     from liqtruth.compare.observed.recent import recent, recent_view
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     wanted = parse_coins(coins) if coins else []
     venues = split_names(venue or "")

@@ -12,8 +12,8 @@ from urllib.parse import quote
 from platformdirs import user_data_path
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.storage.lake.bucket import Bucket
-from liqtruth.storage.lake.places import Folder, Place
+from liqtruth.storage.places.bucket import Bucket
+from liqtruth.storage.places.places import Folder, Place
 
 HYPERLIQUID_URL: Final = "https://api.hyperliquid.xyz"
 PREFIX: Final = "LIQTRUTH_"

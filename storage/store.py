@@ -10,8 +10,8 @@ from liqtruth.storage.database.connection import Database
 from liqtruth.storage.errors import NothingStored
 from liqtruth.storage.lake.identity import check_identity, is_missing, refuse_missing
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lake.read_once import ReadOnce
+from liqtruth.storage.places.places import Place
 from liqtruth.storage.settings import HYPERLIQUID_URL, PREFIX, Settings
 
 __all__ = ["HYPERLIQUID_URL", "PREFIX", "MarketView", "Settings", "Store"]

@@ -102,7 +102,7 @@ def tell(
 
 def tell_rows(rows: Sequence[Any], out: Outputs, shown: Callable[[], None]) -> None:
     """Records as JSON or as a table with a row for each; what people read, unless data go to stdout."""
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     deliver(
         out,
@@ -155,7 +155,7 @@ def export_frame(
 
 def _write_frame(frame: "pl.DataFrame", form: str, path: Path) -> None:
     from liqtruth.heatmap.writing import write_atomically
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     if form == "parquet":
         write_parquet(frame, path)
@@ -181,7 +181,7 @@ def pieces_of(frame: "pl.DataFrame", form: str) -> Iterator[str]:
 def export_moved(moved: Any, out: Outputs) -> None:
     """What became of clusters: all of it as JSON or a page, a row per cluster as a table, the view for people."""
     from liqtruth.compare.moved.shown import moved_view, write_page
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     deliver(
         out,
@@ -203,7 +203,7 @@ def _drawing(module: str) -> Any:
 def export_series(series: Any, out: Outputs) -> None:
     """A price-time heatmap: the picture, and one row per moment, bin and side that holds anything."""
     from liqtruth.heatmap.writing import write_with_facts
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     frame = series.frame()
     deliver(
@@ -272,7 +272,7 @@ def export_map(
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
     from liqtruth.compare.divergence.divergence import to_json
-    from liqtruth.storage.lake.parquet import write_parquet
+    from liqtruth.storage.places.parquet import write_parquet
 
     divergence, maps = result.divergence, (result.truth_map, result.model_maps)
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from rich import box
-from rich.cells import cell_len
 from rich.console import Group, RenderableType
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from liqtruth.compare.comparison.tables import bullets, captioned, empty_table, figure, folding, graded
 from liqtruth.compare.conclusion import CROWD, MARKS
 from liqtruth.compare.divergence.assignment import fates_sentence
 from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
@@ -26,12 +26,11 @@ from liqtruth.compare.divergence.divergence import (
 )
 from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.imported.overlap import NOT_USD
-from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged
+from liqtruth.compare.statistics.scores import NAMES, Judged
 from liqtruth.heatmap.clusters.facts import surroundings_line
 from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.words.text import SIDE_STYLES, STYLES, as_of, grade, percent, price, usd, venue_words
 
-SKILL_STYLES: Final = {"better": "bold", "no better": "", "worse": "italic"}
 MODELS_ABREAST: Final = 2
 """Models per table: with more the columns would not fit 80."""
 SHOWN: Final = (
@@ -47,8 +46,6 @@ SHOWN: Final = (
 BOTH_SIDES: Final = {"both": "one axis"}
 UNTOLD: Final = "cannot be told"
 NOT_MATCHED: Final = "where clusters lie; what was matched is left out, since it would rank no model"
-LONGEST_WORD: Final = 16
-"""Of a name; a longer one is broken, so that figures find room beside it."""
 SECTION_ENDS: Final = (("wasserstein_pct", "both"), ("jensen_shannon_bands", "mean"))
 
 
@@ -69,7 +66,7 @@ def divergence_view(divergence: Divergence, now: datetime | None = None) -> Rend
         for result in divergence.models
         if result.matches or any(recall.wanted for recall in result.recall)
     ]
-    parts += [Text("\nBefore you believe it", style="bold"), _bullets(texts(divergence.remarks))]
+    parts += [Text("\nBefore you believe it", style="bold"), bullets(texts(divergence.remarks))]
     return Group(*parts)
 
 
@@ -92,18 +89,18 @@ def _within_ranges(divergence: Divergence) -> list[Table]:
         return []
     own = results[0]
     heads = [f"{one.range_pct:.3g} %{' *' if divergence.is_answers(one) else ''}" for one in results]
-    table = _table("Each map on its own, within", "", *heads)
+    table = empty_table("Each map on its own, within", "", *heads)
     table.padding = (0, 0, 0, 1)  # four ranges leave no more
-    table.add_row("noise floor", *(_figure("wasserstein_pct", one.noise_floor_pct) for one in results))
-    table.add_row("mark only", *(_figure("wasserstein_pct", one.null_pct) for one in results))
+    table.add_row("noise floor", *(figure("wasserstein_pct", one.noise_floor_pct) for one in results))
+    table.add_row("mark only", *(figure("wasserstein_pct", one.null_pct) for one in results))
     for at, one in enumerate(own.baselines):
         label = Text(f"{one.label} (baseline)", style="dim")
         table.add_row(label, *(range_cell(result, result.baselines[at]) for result in results))
     for at, one in enumerate(own.models):
         table.add_row(Text(one.label), *(range_cell(result, result.models[at]) for result in results))
     return [
-        _captioned(
-            _folding(table),
+        captioned(
+            folding(table),
             f"W1, both sides; truth: {own.layer}; * the answer is of this range{_shorter(results)}",
         )
     ]
@@ -125,7 +122,7 @@ def _diagnoses(divergence: Divergence) -> list[RenderableType]:
     """What seems to be wrong with each map; nothing where nothing is."""
     found = by_maps({result.summary.label: result.diagnosis for result in divergence.models})
     lines = [f"{labels}: {one.text}" for labels, one in found]
-    return [Text("What is off", style="bold"), _bullets(lines)] if lines else []
+    return [Text("What is off", style="bold"), bullets(lines)] if lines else []
 
 
 def _answer(divergence: Divergence, now: datetime | None) -> Panel:
@@ -143,35 +140,12 @@ def _answer(divergence: Divergence, now: datetime | None) -> Panel:
     return Panel(body, title=Text(heading), box=box.ROUNDED, expand=False)
 
 
-def _table(title: str, *columns: str, left: int = 1) -> Table:
-    """An empty table; names of maps are text, never markup."""
-    table = Table(title=Text(title, style="bold"), title_justify="left", box=box.SIMPLE_HEAD, pad_edge=False)
-    for position, column in enumerate(columns):
-        justify: Literal["left", "right"] = "left" if position < left else "right"
-        table.add_column(Text(column), justify=justify, no_wrap=position < left)
-    return table
-
-
 def _maps(divergence: Divergence, now: datetime | None) -> Table:
-    table = _table("The maps", "map", "as of (UTC)", "mark", "% of OI", "longs", "shorts")
+    table = empty_table("The maps", "map", "as of (UTC)", "mark", "% of OI", "longs", "shorts")
     table.padding = (0, 0, 0, 1)  # names like `hyperliquid calibrated` leave no more
     for summary in (divergence.truth, *(result.summary for result in divergence.models)):
         table.add_row(*_map_cells(summary, now))
-    return _captioned(_folding(table), "% of OI: seen or placed, long/short; amounts where all maps reach")
-
-
-def _folding(table: Table) -> Table:
-    """Long names, such as those of filtered maps, take several lines, broken between words; figures never do."""
-    for place, column in enumerate(table.columns):
-        column.no_wrap, column.overflow = place > 0, "fold"
-    words = [word for cell in table.columns[0].cells for word in str(cell).split()]
-    table.columns[0].min_width = min(max(map(cell_len, words), default=0), LONGEST_WORD)
-    return table
-
-
-def _captioned(table: Table, caption: str) -> Table:
-    table.caption, table.caption_justify = Text(caption, style="dim italic"), "left"
-    return table
+    return captioned(folding(table), "% of OI: seen or placed, long/short; amounts where all maps reach")
 
 
 def _map_cells(summary: MapSummary, now: datetime | None) -> list[str | Text]:
@@ -197,20 +171,20 @@ def _layers(divergence: Divergence) -> Table:
     """Models by rows, so that naive and fitted ones stand under one another; raw and crowd abreast."""
     layers = divergence.layers
     title = "Against the whole map (raw) and against its crowd: W1, mean of sides"
-    table = _table(title, "", *(layer.layer for layer in layers))
+    table = empty_table(title, "", *(layer.layer for layer in layers))
     table.add_row("effective longs / shorts", *(layer.effective for layer in layers))
     table.add_row("shape can be claimed", *("yes" if layer.enough else "no" for layer in layers))
-    floors = [_figure("wasserstein_pct", layer.noise_floor_pct) for layer in layers]
+    floors = [figure("wasserstein_pct", layer.noise_floor_pct) for layer in layers]
     table.add_row("noise floor", *floors, end_section=True)
-    null = [_figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
+    null = [figure("wasserstein_pct", layer.null_scores.wasserstein_pct) for layer in layers]
     table.add_row("mark only", *null)
     for baseline, *free in zip(divergence.baselines, *(layer.baselines for layer in layers), strict=True):
-        shown = (_graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked) for row in free)
+        shown = (graded(row.scores.wasserstein_pct, row.skill, ranked=row.ranked) for row in free)
         table.add_row(Text(f"{baseline.label} (baseline)", style="dim"), *shown)
     for result, *rows in zip(divergence.models, *(layer.models for layer in layers), strict=True):
         mark = MARKS[result.barred.code] if result.barred else UNTOLD if result.turned_at is not None else ""
         figures = (
-            _graded(
+            graded(
                 row.scores.wasserstein_pct,
                 row.skill,
                 ranked=row.ranked,
@@ -220,30 +194,30 @@ def _layers(divergence: Divergence) -> Table:
             for row in rows
         )
         table.add_row(Text(rows[0].label), *figures)
-    return _captioned(_folding(table), "\n".join(layer.says for layer in layers))
+    return captioned(folding(table), "\n".join(layer.says for layer in layers))
 
 
 def _baselines(divergence: Divergence) -> list[Table]:
     """Where the truth has no layers: baselines and models against the whole map."""
     if not divergence.baselines:
         return []
-    table = _table("Beside baselines: W1, mean of sides", "", "W1")
-    table.add_row("mark only", _figure("wasserstein_pct", divergence.null_scores.wasserstein_pct))
+    table = empty_table("Beside baselines: W1, mean of sides", "", "W1")
+    table.add_row("mark only", figure("wasserstein_pct", divergence.null_scores.wasserstein_pct))
     for free in divergence.baselines:
-        shown = _graded(free.scores.wasserstein_pct, free.skill, ranked=free.ranked)
+        shown = graded(free.scores.wasserstein_pct, free.skill, ranked=free.ranked)
         table.add_row(Text(f"{free.label} (baseline)", style="dim"), shown)
     for result in divergence.models:
-        shown = _graded(
+        shown = graded(
             result.scores.wasserstein_pct, result.skill, ranked=result.ranked, by_chance=result.by_chance
         )
         table.add_row(Text(result.summary.label), shown)
-    return [_folding(table)]
+    return [folding(table)]
 
 
 def _bands(divergence: Divergence, chosen: slice) -> Table:
     labels = [result.summary.label for result in divergence.models[chosen]]
     title = "Share of each side's mass by distance from the mark"
-    table = _table(title, "side", "distance", "truth", *labels, "mark only")
+    table = empty_table(title, "side", "distance", "truth", *labels, "mark only")
     for number, band in enumerate(divergence.bands):
         shares = (band.truth_share, *band.model_shares[chosen], band.null_share)
         table.add_row(
@@ -257,13 +231,13 @@ def _bands(divergence: Divergence, chosen: slice) -> Table:
 
 def _scores(results: Sequence[ModelResult]) -> Table:
     labels = [result.summary.label for result in results]
-    table = _table("How far from the truth", "score", "mark only", *labels)
+    table = empty_table("How far from the truth", "score", "mark only", *labels)
     by_score = [{(row.score, row.side): row for row in result.judged} for result in results]
     for key in SHOWN:
         rows = [known[key] for known in by_score]
         table.add_row(
             _score_name(*key),
-            _figure(rows[0].score, rows[0].null),
+            figure(rows[0].score, rows[0].null),
             *(_judged(row, result.by_chance) for row, result in zip(rows, results, strict=True)),
             end_section=key in SECTION_ENDS,
             style="bold" if key == ("wasserstein_pct", "mean") else "",
@@ -278,37 +252,7 @@ def _score_name(score: str, side: str) -> str:
 
 
 def _judged(row: Judged, by_chance: bool) -> Text:
-    return _graded(row.model, row.skill, row.score, ranked=row.ranked, by_chance=by_chance)
-
-
-def _graded(
-    value: float | None,
-    skill: float | None,
-    score: str = "wasserstein_pct",
-    *,
-    ranked: bool,
-    mark: str = "",
-    by_chance: bool = False,
-) -> Text:
-    """A score, and in words how it stands to that of the map that knows only the mark; or, where it ranks no model, at
-    most why. What chance may bring is not called better."""
-    figure = _figure(score, value)
-    if not ranked:
-        return Text(f"{figure} {mark}".strip(), style="dim")
-    if skill is None:
-        return Text(figure, style="dim")
-    word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
-    if word == "better" and by_chance:
-        return Text(f"{figure} by chance", style="dim")
-    return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", SKILL_STYLES[word]))
-
-
-def _figure(score: str, value: float | None) -> str:
-    if value is None:
-        return "-"
-    if score == "share_above_error":
-        return f"{100 * value:.0f} pp"
-    return f"{value:.2f} %" if score == "wasserstein_pct" else f"{value:.3f}"
+    return graded(row.model, row.skill, row.score, ranked=row.ranked, by_chance=by_chance)
 
 
 def _legend(divergence: Divergence) -> Text:
@@ -333,15 +277,15 @@ def _clusters(result: ModelResult, tolerance_pct: float) -> Table:
     truth = ", truth: its crowd" if result.clusters_of == CROWD else ""
     title = f"\nClusters: {result.summary.label} (match within {tolerance_pct:g} % of price{truth})"
     heads = ("match", "chance") if result.clusters_of else ()
-    table = _table(title, "", "side", "truth", "mass", "model", *heads, left=2)
+    table = empty_table(title, "", "side", "truth", "mass", "model", *heads, left=2)
     for match in result.matches:
         cells = _match_cells(match) if result.clusters_of else _match_cells(match)[:3]
         table.add_row(match.role, Text(match.side, style=SIDE_STYLES[match.side]), *cells)
     if not result.clusters_of:
-        return _captioned(table, NOT_MATCHED)
+        return captioned(table, NOT_MATCHED)
     lines = [recall_sentence(recall, result.summary.label) for recall in result.recall if recall.wanted]
     lines.append(f"one to one: {fates_sentence(result.pairs)}")
-    return _captioned(table, "\n".join(lines))
+    return captioned(table, "\n".join(lines))
 
 
 def _match_cells(match: ClusterMatch) -> list[str]:
@@ -358,10 +302,3 @@ def _match_cells(match: ClusterMatch) -> list[str]:
 
 def _place(side: str, px: float, distance_pct: float) -> str:
     return f"{price(px)} {'-' if side == 'long' else '+'}{distance_pct:.1f}%"
-
-
-def _bullets(remarks: Sequence[str]) -> Table:
-    table = Table.grid(padding=(0, 1))
-    for remark in remarks:
-        table.add_row("•", Text(remark))
-    return table

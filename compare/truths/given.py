@@ -17,7 +17,7 @@ from liqtruth.compare.truths.position_tables import samples_of_tables
 from liqtruth.compare.truths.span import ALL, Span, none_left
 from liqtruth.estimator.model.leverage_model import PRIOR, leverage_model_named
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.files.tables import is_table_of_positions
+from liqtruth.indexer.files.table_imports import is_table_of_positions
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.store import Store
 

@@ -24,7 +24,7 @@ from liqtruth.compare.calibration.samples import LIMITS, Limits, Sample
 from liqtruth.compare.truths.span import ALL, Span, none_left
 from liqtruth.estimator.model.leverage_model import LeverageModel
 from liqtruth.heatmap.errors import BadInput, MissingData
-from liqtruth.indexer.files.tables import prepared_table
+from liqtruth.indexer.files.table_imports import prepared_table
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.store import Store

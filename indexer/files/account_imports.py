@@ -19,10 +19,10 @@ from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.heatmap.words.text import AHEAD, EARLIEST
 from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import ImportRefused, WireError
-from liqtruth.indexer.files.account_files import Moment, prefix_of, read_state
-from liqtruth.indexer.files.answers import Answer, Entry, Unread
-from liqtruth.indexer.files.contradictions import contradicting_accounts
-from liqtruth.indexer.files.table_readings import latest
+from liqtruth.indexer.files.answers.account_files import Moment, prefix_of, read_state
+from liqtruth.indexer.files.answers.answers import Answer, Entry, Unread
+from liqtruth.indexer.files.tables.contradictions import contradicting_accounts
+from liqtruth.indexer.files.tables.table_readings import latest
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, empty
 from liqtruth.indexer.info.wire import ClearinghouseState, SpotClearinghouseState, decode_spot_state
 from liqtruth.indexer.positions.accounts import (

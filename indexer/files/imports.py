@@ -4,9 +4,9 @@ Reads files and writes the store; never calls the exchange. Every file is read a
 one is written, and writing the same file again replaces what it wrote. What cannot be read of a file (an account, a
 row that contradicts itself) is left out, counted and named in its summary; the rest is stored.
 
-A table of positions is a census of each of its moments or a reading of accounts (`indexer.files.table_readings`). A
-table that liqtruth exported is one census, its rows keeping their own times. Answers of accounts, one or a million in
-a file or folder, are a reading of those accounts.
+A table of positions is a census of each of its moments or a reading of accounts (`tables.table_readings`). A table that
+liqtruth exported is one census, its rows keeping their own times. Answers of accounts, one or a million in a file or
+folder, are a reading of those accounts.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -19,7 +19,8 @@ from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.indexer.discovery.address_lists import check_address
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.account_files import (
+from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
+from liqtruth.indexer.files.answers.account_files import (
     NAMED_FILE,
     MetaFile,
     answers_of_folder,
@@ -32,10 +33,13 @@ from liqtruth.indexer.files.account_files import (
     read_spot,
     when,
 )
-from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
-from liqtruth.indexer.files.answers import Answer, Entry, answers_of_document, answers_of_lines, is_lines
-from liqtruth.indexer.files.contradictions import refuse_past
-from liqtruth.indexer.files.layouts import recognised
+from liqtruth.indexer.files.answers.answers import (
+    Answer,
+    Entry,
+    answers_of_document,
+    answers_of_lines,
+    is_lines,
+)
 from liqtruth.indexer.files.summary import (
     ImportSummary,
     Options,
@@ -45,14 +49,16 @@ from liqtruth.indexer.files.summary import (
     source_of,
     summarise,
 )
-from liqtruth.indexer.files.table_readings import reading_of_answers
-from liqtruth.indexer.files.tables import (
+from liqtruth.indexer.files.table_imports import (
     is_table_of_positions,
     prepare_market_file,
     prepare_markets,
     prepare_positions,
     refuse_error,
 )
+from liqtruth.indexer.files.tables.contradictions import refuse_past
+from liqtruth.indexer.files.tables.layouts import recognised
+from liqtruth.indexer.files.tables.table_readings import reading_of_answers
 from liqtruth.indexer.margin.reconcile import notes_on_collateral, reconcile
 from liqtruth.indexer.positions.latest import keep_latest
 from liqtruth.indexer.positions.markets import markets_answered, universe_row

@@ -12,8 +12,8 @@ from liqtruth.heatmap.drawing.view import MORE_THAN_ALL, TOO_MUCH_USD
 from liqtruth.heatmap.words.notes import Note, Notes
 from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.account_files import MetaFile, read_meta
-from liqtruth.indexer.files.table_readings import Readings
+from liqtruth.indexer.files.answers.account_files import MetaFile, read_meta
+from liqtruth.indexer.files.tables.table_readings import Readings
 from liqtruth.indexer.frames import POSITION
 from liqtruth.indexer.info.wire import SpotClearinghouseState
 from liqtruth.indexer.margin.checks import Checks

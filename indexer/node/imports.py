@@ -12,8 +12,8 @@ import polars as pl
 from liqtruth.heatmap.errors import LeftOut
 from liqtruth.heatmap.words.text import counted
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.layouts import recognise_table
-from liqtruth.indexer.files.position_rows import markets_of_table
+from liqtruth.indexer.files.tables.layouts import recognise_table
+from liqtruth.indexer.files.tables.position_rows import markets_of_table
 from liqtruth.indexer.info.budget import USUAL_WEIGHT_PER_MINUTE, Budget
 from liqtruth.indexer.info.client import InfoClient, find_dexes
 from liqtruth.indexer.margin.checks import Checks

@@ -22,9 +22,9 @@ from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.words.notes import Notes, note
 from liqtruth.heatmap.writing import write_atomically
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, Schema, empty, last_read
-from liqtruth.storage.lake.parquet import gone, read_parquet
-from liqtruth.storage.lake.places import Place
 from liqtruth.storage.lock import holder
+from liqtruth.storage.places.parquet import gone, read_parquet
+from liqtruth.storage.places.places import Place
 from liqtruth.storage.store import Store
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from sqlmodel import Session, col, delete, select
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
 from liqtruth.storage.database.tables import Sweep, SweepPart, upsert
-from liqtruth.storage.lake.parquet import gone, put_parquet, read_parquet, unique
+from liqtruth.storage.places.parquet import gone, put_parquet, read_parquet, unique
 from liqtruth.storage.store import Store
 
 FOLDER: Final = "sweeps"

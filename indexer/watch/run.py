@@ -114,7 +114,7 @@ async def _run(
             with serving_metrics(watch.state, plan.metrics_port) as port:
                 async with (
                     _finding(watch, client, plan) as found,
-                    _compacting(watch, plan),
+                    compacting(watch, plan),
                     beside(_read_books_again_and_again(watch, client, plan)),
                 ):
                     await unless(stop, _at_most(found, FIRST_FIND_S))
@@ -154,8 +154,11 @@ async def _finding(watch: Watch, client: InfoClient, plan: WatchPlan) -> AsyncIt
 
 
 @asynccontextmanager
-async def _compacting(watch: Watch, plan: WatchPlan) -> AsyncIterator[None]:
-    """Compact the store again and again during the block, in a thread, which ends with the archive that it is at."""
+async def compacting(watch: Watch, plan: WatchPlan) -> AsyncIterator[None]:
+    """Compact the store again and again during the block, in a thread, which ends with the archive that it is at.
+
+    What is old is so by the exchange's clock, as readings are: one of ours that is wrong gives up nothing.
+    """
     over = threading.Event()
     async with beside(_compact_again_and_again(watch, plan, over)):
         try:
@@ -168,7 +171,7 @@ async def _compact_again_and_again(watch: Watch, plan: WatchPlan, over: threadin
     work = partial(compact, watch.store.lake, plan.keep, is_over=over.is_set)
     while True:
         try:
-            done = await aside(work)
+            done = await aside(partial(work, now=watch.clock.now))
             log.info("compacted", result="; ".join(done.describe()))
             done.raise_if_partly()
         except FAULTS as error:

@@ -179,9 +179,29 @@ class AccountBook:
 
     def _asset_number(self, column: int) -> int:
         """The exchange's asset id: place in the universe, builder dexs from 110000 on."""
-        dex = self._assets[column].dex
-        place = sum(asset.dex == dex for asset in self._assets[:column])
-        return place if dex != BUILDER_DEX else FIRST_BUILDER_ASSET + PER_DEX * self.protocol.disabled + place
+        dex, place = self._places[column]
+        return place if dex != BUILDER_DEX else self._first_of_builder + place
+
+    def column_of(self, number: int) -> int | None:
+        """The column of an asset id; null where no asset has it."""
+        first = self._first_of_builder
+        place = (BUILDER_DEX, number - first) if number >= first else ("", number)
+        return self._column_at.get(place)
+
+    @property
+    def _first_of_builder(self) -> int:
+        """Moves with the dexes that are gone before it, while the exchange runs."""
+        return FIRST_BUILDER_ASSET + PER_DEX * self.protocol.disabled
+
+    @cached_property
+    def _places(self) -> list[tuple[str, int]]:
+        """Dex and place in its universe, of each column."""
+        dexes = [asset.dex for asset in self._assets]
+        return [(dex, dexes[:column].count(dex)) for column, dex in enumerate(dexes)]
+
+    @cached_property
+    def _column_at(self) -> dict[tuple[str, int], int]:
+        return {place: column for column, place in enumerate(self._places)}
 
     def spot(self, user: str) -> Json:
         """Balances; for pooled accounts also what is available after maintenance, per token."""

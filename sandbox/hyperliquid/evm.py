@@ -8,7 +8,6 @@ is left, and so its whole batch, which is then refused like one that is too larg
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, cached_property
 from typing import Any, Final
 
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook, listing
@@ -98,16 +97,6 @@ class EvmEndpoint:
         """Of HyperCore."""
         return HEIGHT + self._time_ms // BLOCK_MS
 
-    @property
-    def _columns(self) -> dict[int, int]:
-        """The coin of each perp; numbers change with the dexes that are gone before it, while the node runs."""
-        return self._numbered(self.book.protocol.disabled)
-
-    @cached_property
-    def _numbered(self) -> Callable[[int], dict[int, int]]:
-        """By how many dexes are gone."""
-        return cache(lambda _: {self.book._asset_number(at): at for at in range(len(self.book._assets))})
-
     def _call(self, to: str, data: str) -> str:
         if to != MULTICALL3:
             return "0x"
@@ -159,24 +148,25 @@ class EvmEndpoint:
 
     def _price(self, perp: int, units: Ints) -> Result:
         """In 10^-(6 - szDecimals) USD."""
-        return [int(units[self._columns[perp]])] if perp in self._columns else []
+        column = self.book.column_of(perp)
+        return [] if column is None else [int(units[column])]
 
     def _asset_info(self, perp: int) -> Result:
         """The words of `(string coin, uint32 marginTableId, uint8 szDecimals, uint8 maxLeverage, bool onlyIsolated)`,
         which begin where the first one says."""
-        perp += self.node.perp_shift
-        if perp not in self._columns:
+        column = self.book.column_of(perp + self.node.perp_shift)
+        if column is None:
             return []
-        asset = self.book._assets[self._columns[perp]]
+        asset = self.book._assets[column]
         row, name = listing(asset), asset.name.encode()
         facts = [row["marginTableId"], row["szDecimals"], row["maxLeverage"], int("onlyIsolated" in row)]
         return [0x20, 0xA0, *facts, len(name), int.from_bytes(name.ljust(32, b"\0"), "big")]
 
     def _position(self, user: int, perp: int) -> Result:
         """szi, entryNtl, isolatedRawUsd, leverage, isIsolated."""
-        if perp not in self._columns:
+        row, column = self.book.row_of.get(f"0x{user:040x}"), self.book.column_of(perp)
+        if column is None:
             return []
-        row, column = self.book.row_of.get(f"0x{user:040x}"), self._columns[perp]
         ledger = self.book.market.hyperliquid.ledger
         if row is None or not ledger.lots[row, column]:
             return [0, 0, 0, 0, 0]

@@ -2,11 +2,11 @@
 
 `simulate` is the only entry. A few days of warm-up precede the history that is served, so that the first served day
 already has old positions. No wall clock: history ends at `MarketSpec.ends`. With `live_hours` the market is simulated
-that much further; `Market.ahead` holds what is to come, and `Live` lets a clock run into it.
+that much further; `Market.ahead` holds what is to come, and `sandbox.market.live` lets a clock run into it.
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 
@@ -306,51 +306,3 @@ def _hyperliquid_rules(rng: np.random.Generator, spec: MarketSpec, people: Popul
 
 def scaled_tiers_flat(leverage: int) -> tuple[tuple[float, int], ...]:
     return ((0.0, leverage),)
-
-
-@dataclass
-class Live:
-    """A market and how far it has gone; only forward."""
-
-    market: Market
-    _venues: Mapping[str, Venue] | None = field(init=False, default=None)
-
-    def __post_init__(self) -> None:
-        point, ahead = self.market.point, self.market.ahead
-        if ahead is not None:
-            self._venues = {name: venue.fork() for name, venue in ahead.venues.items()}
-            self.market = _start(ahead)
-            self.advance_to(point)
-
-    @property
-    def last_point(self) -> int:
-        """The point beyond which nothing was simulated."""
-        return self.market.point if self.market.ahead is None else self.market.ahead.end.point
-
-    def advance_to(self, point: int) -> Market:
-        """The market at minute `point`; refuses to go back, and to go where nothing was simulated."""
-        if not self.market.point <= point <= self.last_point:
-            raise SandboxRefused(
-                f"minute point {point} is not between {self.market.point} (now) and {self.last_point} (the end); "
-                "MarketSpec(live_hours=...) makes a market that goes on longer"
-            )
-        if self._venues is None or self.market.ahead is None or point == self.market.point:
-            return self.market
-        for minute in range(self.market.point + 1, point + 1):
-            for venue in self._venues.values():
-                venue.minute(minute)
-        ledgers = {name: venue.ledger.copy() for name, venue in self._venues.items()}
-        self.market = self.market.ahead.market_at(point, ledgers)
-        return self.market
-
-
-def market_at(market: Market, point: int) -> Market:
-    """The same market at another minute point of its live period, from its end of history on."""
-    if point == market.point:
-        return market
-    return Live(market if market.ahead is None else _start(market.ahead)).advance_to(point)
-
-
-def _start(ahead: Ahead) -> Market:
-    ledgers = {name: venue.ledger.copy() for name, venue in ahead.venues.items()}
-    return ahead.market_at(ahead.end.spec.history_minutes, ledgers)

@@ -1,6 +1,6 @@
 """Many readings in few files: an archive holds the readings of an hour, or of a day, and reads as they did.
 
-The rows of all its readings lie sorted by coin, account and time, as `storage.lake.moving` keeps them small; a large
+The rows of all its readings lie sorted by coin, account and time, as `storage.packing.moving` keeps them small; a large
 archive is split by coins, so that whoever asks for a coin opens one file. A reading says which archive it is in, and
 the files of an archive have manifest rows of their own: of books, of which a question needs the last, a row per coin;
 of censuses and readings of accounts, which are looked up by coin and time, the rows that they had. New files are
@@ -9,7 +9,7 @@ at any instant leaves the old files or the new ones. A column that only some of 
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
@@ -17,11 +17,12 @@ from urllib.parse import quote
 import polars as pl
 
 from liqtruth.storage.database.records import Partition, Reading, Scope
-from liqtruth.storage.lake.digits import READING
-from liqtruth.storage.lake.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
 from liqtruth.storage.lake.manifest import ALL_COINS, OF_COIN, file_of, folder_of, snapshot_rows
-from liqtruth.storage.lake.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
-from liqtruth.storage.lake.parquet import packed, write_new
+from liqtruth.storage.packing.decimals import packed
+from liqtruth.storage.packing.digits import READING
+from liqtruth.storage.packing.forecasts import COLLATERAL, FORMAT, FORMATS, OF_COLLATERAL, OF_POSITIONS
+from liqtruth.storage.packing.moving import ACCOUNT, KEY, PLACE, Digits, decoded, encoded
+from liqtruth.storage.places.parquet import write_new
 
 if TYPE_CHECKING:
     from liqtruth.storage.lake.lake import Lake
@@ -216,14 +217,14 @@ def _rows_of(archive: Archive, file: str, dataset: str, rows: pl.DataFrame) -> l
 
 
 def read_archived(
-    lake: "Lake",
     row: Partition,
     stored: pl.DataFrame,
     metadata: Mapping[str, Any],
     reading_ids: tuple[str, ...],
+    collateral: Callable[[Partition, tuple[str, ...]], pl.DataFrame],
 ) -> pl.DataFrame:
     """The rows of these readings in the file, each reading's in their old order, with `reading_id`; of collateral those
-    of all readings by which positions are decoded."""
+    of all readings by which positions are decoded. `collateral` is asked where the file shares it with others."""
     form = next(one for one in FORMATS if one in metadata)
     layout = json.loads(metadata[form])
     digits = Digits(**{name: layout[name] for name in DIGITS if name in layout})
@@ -234,8 +235,7 @@ def read_archived(
     if row.dataset == SHARED:
         return decoded(rows, OF_COLLATERAL, ACCOUNT[:2], columns, digits)
     if layout["shares"]:
-        shared = lake.collateral(row, reading_ids)
-        rows = rows.join(shared, on=ACCOUNT, how="left", maintain_order="left")
+        rows = rows.join(collateral(row, reading_ids), on=ACCOUNT, how="left", maintain_order="left")
     if row.dataset == "positions":
         rows = decoded(rows, FORMATS[form], KEY, columns, digits)
     rows = rows.filter(number.is_in(asked))

@@ -20,8 +20,8 @@ from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.records import LakeId
 from liqtruth.storage.errors import NotWritten, OtherDatabase
 from liqtruth.storage.lake.manifest import listed_files
-from liqtruth.storage.lake.parquet import write_whole
-from liqtruth.storage.lake.places import Folder, Place
+from liqtruth.storage.places.parquet import write_whole
+from liqtruth.storage.places.places import Folder, Place
 
 FILE: Final = "id"
 

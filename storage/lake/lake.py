@@ -6,61 +6,50 @@ folder, and the venue's turn in the database everywhere (`storage.database.turns
 machine, take turns. What a kill leaves behind, `tidy` removes.
 """
 
-import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import polars as pl
 
-from liqtruth.storage.database.asking import columns
-from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.records import Partition, Reading
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NothingStored, NotWritten
 from liqtruth.storage.lake.archives import (
     OF_DATASET,
     OF_READINGS,
-    SHARED,
     Archive,
-    read_archived,
     write_archive,
 )
-from liqtruth.storage.lake.forecasts import FORMATS
+from liqtruth.storage.lake.listed_files import PARTITIONS, Coins, ListedFiles
 from liqtruth.storage.lake.manifest import (
     ALL_COINS,
     AND,
     Series,
-    coin_in_file,
     file_of,
     folder_of,
     month_of,
     snapshot_rows,
     sources_in,
 )
-from liqtruth.storage.lake.parquet import (
-    gone,
-    packed,
+from liqtruth.storage.lake.tidy import Tidied, tidied
+from liqtruth.storage.lock import alone, waiting
+from liqtruth.storage.packing.decimals import packed
+from liqtruth.storage.places.parquet import (
     read_parquet,
-    read_together,
     unique,
     write_new,
     write_parquet,
 )
-from liqtruth.storage.lake.places import Folder, Place
-from liqtruth.storage.lake.tidy import Tidied, tidied
-from liqtruth.storage.lock import alone, waiting
+from liqtruth.storage.places.places import Folder
 
 if TYPE_CHECKING:
     from sqlmodel import Session
 
 __all__ = ["ALL_COINS", "Lake", "write_parquet"]
 Schema = Mapping[str, pl.DataType]
-Coins = tuple[str, ...] | None
 LOCK = ".lock"
-PARTITIONS: Final = f"SELECT {columns(Partition)} FROM partition WHERE"
 Done = TypeVar("Done")
 
 
@@ -72,20 +61,13 @@ class LiesIn(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Lake:
+class Lake(ListedFiles):
     """Datasets in a place, indexed by the `partition` table of `database`.
 
     `replaced` names the damaged files whose place new rows took.
     """
 
-    place: Place
-    database: Database
     replaced: list[str] = field(default_factory=list, compare=False)
-
-    @property
-    def root(self) -> Path | str:
-        """The folder, or the URL below which it lies."""
-        return self.place.root
 
     def turn(self, folder: str = "") -> AbstractContextManager[None]:
         """Work of moments in the folder, after that of other processes of this machine."""
@@ -215,7 +197,7 @@ class Lake:
         the faults are put there and the rows of the other files are returned.
         """
         series = Series(dataset, venue, coin)
-        found = self._read(lambda anew: self._listed(series, start, end, anew), damaged=damaged)
+        found = self.read_listed(lambda anew: self._listed(series, start, end, anew), damaged=damaged)
         if not found:
             return pl.DataFrame(schema=dict(schema))
         frame = pl.concat([part for _, part in found])
@@ -304,7 +286,7 @@ class Lake:
             """An archive may still have the rows of a reading that was stored again since."""
             return tuple(one for one in reading_ids if lies_in.get(one) == row.archive)
 
-        read = self._read(look_up, coins, ids_in, columns=columns)
+        read = self.read_listed(look_up, coins, ids_in, columns=columns)
         parts = [part for row, rows in read for part in _by_reading(row, rows)]
         return [part for _, part in sorted(parts, key=lambda part: part[0])]
 
@@ -317,77 +299,6 @@ class Lake:
             stale = self.database.transact(lambda session: swap_archive(session, archive, rows))
         self.remove({file_of(row) for row in rows} if stale is None else stale)
         return stale is not None
-
-    def collateral(self, part: Partition, reading_ids: tuple[str, ...]) -> pl.DataFrame:
-        """What the positions of an archive share by account and reading, up to the last of these; `part` is one of its
-        files."""
-        where = "archive = :archive AND dataset = :dataset"
-        [(_, rows)] = self._read(
-            lambda _: self._asked(where, archive=part.archive, dataset=SHARED), None, lambda _: reading_ids
-        )
-        return rows
-
-    def _asked(self, where: str, **values: Any) -> list[Partition]:
-        with self.database.asking() as asked:
-            return asked.rows(Partition, f"{PARTITIONS} {where}", **values)
-
-    def _read(
-        self,
-        look_up: Callable[[bool], list[Partition]],
-        coins: Coins = None,
-        ids_in: Callable[[Partition], tuple[str, ...]] = lambda row: (),
-        damaged: list[FileDamaged] | None = None,
-        columns: tuple[str, ...] | None = None,
-    ) -> list[tuple[Partition, pl.DataFrame]]:
-        """What the manifest rows that `look_up` gives point to, each file once.
-
-        Where another process replaced a file since the manifest was looked up, it is looked up again.
-        """
-        missing: set[str] = set()
-        while True:
-            by_file = {file_of(row): row for row in look_up(bool(missing))}
-            found, faults, lately = [], [], set[str]()
-            together = self._read_together(by_file)
-            for file, row in by_file.items():
-                try:
-                    if file in together:
-                        found.append((row, together[file]))
-                    else:
-                        found.append((row, self._read_file(file, row, coins, ids_in(row), columns)))
-                except FileDamaged as error:
-                    faults.append(error)
-                except FileNotFoundError:
-                    faults.append(gone(self.place, file, _remedy(row)))
-                    lately |= {file} - missing
-            if lately:
-                missing |= lately
-                continue
-            if faults and damaged is None:
-                raise faults[0]
-            (damaged if damaged is not None else []).extend(faults)
-            return found
-
-    def _read_together(self, by_file: Mapping[str, Partition]) -> dict[str, pl.DataFrame]:
-        """The content of files of days of a series, read at once; of none where that cannot be: which of them is at
-        fault shows where each is read by itself."""
-        days = {file: row.rows for file, row in by_file.items() if not (row.reading_id or row.archive)}
-        frames = read_together(self.place, days)
-        return dict(zip(days, frames, strict=True)) if frames else {}
-
-    def _read_file(
-        self,
-        file: str,
-        row: Partition,
-        coins: Coins,
-        reading_ids: tuple[str, ...],
-        columns: tuple[str, ...] | None,
-    ) -> pl.DataFrame:
-        by_coin = () if coins is None or coin_in_file(row) is None else coins
-        wanted = pl.col("coin").is_in(by_coin) if by_coin else None
-        columns = columns if row.archive is None else None  # an archive's columns are made of others
-        rows, metadata = read_parquet(self.place, file, wanted, _remedy(row), columns)
-        archived = FORMATS.keys() & metadata.keys()
-        return read_archived(self, row, rows, metadata, reading_ids) if archived else rows
 
     def forget(self, reading_id: str, along: "Callable[[Session], Done]") -> Done:
         """Remove a reading and its files; gives what `along` gives, which is done in the same transaction."""
@@ -404,12 +315,6 @@ class Lake:
         """Move aside what a kill left behind: without a manifest row and not touched for `older_than`."""
         return tidied(self.place, self.database, older_than, dry)
 
-    def remove(self, files: set[str]) -> None:
-        """Nothing points to them any more; where one cannot be removed, `tidy` will try again."""
-        for file in files:
-            with suppress(OSError):
-                self.place.remove(file)
-
 
 def _by_reading(row: Partition, rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
     """The rows of a file by reading, with `reading_id`."""
@@ -417,14 +322,3 @@ def _by_reading(row: Partition, rows: pl.DataFrame) -> list[tuple[str, pl.DataFr
         return [(str(row.reading_id), rows.with_columns(reading_id=pl.lit(row.reading_id, pl.String)))]
     parts = rows.partition_by("reading_id", maintain_order=True, as_dict=True)
     return [(str(name), part) for (name,), part in parts.items()]
-
-
-def _remedy(row: Partition) -> str:
-    if row.archive is not None:
-        return "restore it from a copy"
-    if row.reading_id is None:
-        return "restore it from a copy, or fetch or import the same again"
-    return (
-        "restore it from a copy, import the same file again, or give the reading up: "
-        f"liqtruth index forget {shlex.quote(row.reading_id)}"
-    )

@@ -17,7 +17,8 @@ from liqtruth.storage.database.asking import columns
 from liqtruth.storage.database.records import Latest
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.manifest import folder_of
-from liqtruth.storage.lake.parquet import packed, read_parquet, unique, write_new
+from liqtruth.storage.packing.decimals import packed
+from liqtruth.storage.places.parquet import read_parquet, unique, write_new
 
 DATASET: Final = "latest"
 DATASETS: Final = ("positions", "accounts")

@@ -9,7 +9,8 @@ from typing import Final
 import polars as pl
 
 from liqtruth.storage.database.records import Partition
-from liqtruth.storage.lake.lake import Coins, Lake
+from liqtruth.storage.lake.lake import Lake
+from liqtruth.storage.lake.listed_files import Coins
 from liqtruth.storage.lake.manifest import Series
 
 Key = tuple[str, Coins, tuple[str, ...]]

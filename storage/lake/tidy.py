@@ -17,7 +17,7 @@ from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.words.text import counted
 from liqtruth.storage.database.connection import Database
 from liqtruth.storage.lake.manifest import listed_files
-from liqtruth.storage.lake.places import Place
+from liqtruth.storage.places.places import Place
 
 SHOWN_FILES: Final = 10
 ASIDE: Final = "set-aside"

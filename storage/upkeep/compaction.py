@@ -18,7 +18,7 @@ from liqtruth.storage.database.records import Reading, Scope
 from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import Archive
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.parquet import unique
+from liqtruth.storage.places.parquet import unique
 from liqtruth.storage.upkeep.months import finished_months, put_together
 from liqtruth.storage.upkeep.retention import Keep, given_up, thin_markets
 

@@ -14,8 +14,8 @@ from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.lake.archives import DATASETS
 from liqtruth.storage.lake.lake import Lake
 from liqtruth.storage.lake.manifest import AND, Series, folder_of, month_of, sources_in
-from liqtruth.storage.lake.parquet import read_parquet, unique, write_new
 from liqtruth.storage.lake.swaps import swap_series
+from liqtruth.storage.places.parquet import read_parquet, unique, write_new
 
 BY_DAY: Final = ("liquidations",)
 LAST_OF_EACH: Final = {"sizes": ("address", "dex")}

@@ -14,8 +14,8 @@ from writers import RATES, frames, opened, rates, reading
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.errors import NotWritten
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.parquet import write_parquet
-from liqtruth.storage.lake.places import Folder
+from liqtruth.storage.places.parquet import write_parquet
+from liqtruth.storage.places.places import Folder
 from liqtruth.storage.store import Store
 
 DISK_BYTES = 3_000_000
@@ -131,7 +131,7 @@ from pathlib import Path
 import numpy as np, polars as pl
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.parquet import write_parquet
+from liqtruth.storage.places.parquet import write_parquet
 from liqtruth.heatmap.writing import write_atomically
 place = Path(sys.argv[1])
 resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, 20_000))

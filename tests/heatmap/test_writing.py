@@ -10,8 +10,8 @@ import pytest
 
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.heatmap.writing import write_atomically
-from liqtruth.storage.lake.parquet import write_new, write_parquet
-from liqtruth.storage.lake.places import Folder
+from liqtruth.storage.places.parquet import write_new, write_parquet
+from liqtruth.storage.places.places import Folder
 
 Write = Callable[[Path], object]
 FRAME = pl.DataFrame({"a": [1.0]})

@@ -15,9 +15,9 @@ from info_endpoint import NOW_MS, address_of, btc, state
 
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.account_files import answers_of_folder
 from liqtruth.indexer.files.account_imports import AccountsRead, Asked, read_accounts
-from liqtruth.indexer.files.answers import Answer, answers_of_document, answers_of_lines, is_lines
+from liqtruth.indexer.files.answers.account_files import answers_of_folder
+from liqtruth.indexer.files.answers.answers import Answer, answers_of_document, answers_of_lines, is_lines
 from liqtruth.indexer.files.imports import import_paths
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.files.content import head_of, lines_of, read_content

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.files.contradictions import Consistent, past_share, without_contradictions
-from liqtruth.indexer.files.layouts import recognise_table
-from liqtruth.indexer.files.position_rows import typed_rows
+from liqtruth.indexer.files.tables.contradictions import Consistent, past_share, without_contradictions
+from liqtruth.indexer.files.tables.layouts import recognise_table
+from liqtruth.indexer.files.tables.position_rows import typed_rows
 
 WHEN = datetime(2026, 8, 21, 11, tzinfo=UTC)
 MARKS = {"BTC": 77_725.0, "ETH": 4_300.0, "SOL": 190.0, "DOGE": 0.21}

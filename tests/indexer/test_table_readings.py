@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from info_endpoint import address_of
 
 from liqtruth.indexer.files.imports import import_paths
-from liqtruth.indexer.files.table_readings import lists_everyone, with_times_of_accounts
+from liqtruth.indexer.files.tables.table_readings import lists_everyone, with_times_of_accounts
 from liqtruth.indexer.frames import POSITIONS, conform
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.storage.store import Store

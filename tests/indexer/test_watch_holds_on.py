@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from info_endpoint import NOW_MS, address_of, btc, state
+from sqlmodel import select
 from tape_server import trade
 from test_live_book import MARKS, NOON, read
 from test_watch import DEXES, PATIENCE, agree, first_read, sizes, until, watching
@@ -30,12 +31,16 @@ from liqtruth.indexer.positions.watch_state import WatchState, read_state, write
 from liqtruth.indexer.watch.crawl_queue import CrawlQueue
 from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.indexer.watch.marks import ExchangeClock, Marks
+from liqtruth.indexer.watch.run import WatchPlan, compacting
 from liqtruth.indexer.watch.tape import Gap
 from liqtruth.indexer.watch.watch import Watch
 from liqtruth.sandbox.http.faults import Faults
 from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import serving_in_thread
+from liqtruth.storage.database.records import Reading, Scope
+from liqtruth.storage.database.tables import Reading as Tabled
 from liqtruth.storage.store import Store
+from liqtruth.storage.upkeep.retention import Keep
 
 SLOW = frozenset({"drip", "silent"})
 """Faults that make a test wait for deadlines of seconds."""
@@ -204,6 +209,40 @@ def test_a_clock_that_jumps_pays_a_days_funding_at_most_and_none_twice(jump_s: i
         assert len(paid) - before <= 24
     assert len(set(paid)) == len(paid)
     assert len(paid) >= min(hours, 24) - 1
+
+
+@pytest.mark.parametrize("ahead", [timedelta(0), timedelta(days=400)])
+async def test_what_is_old_enough_to_be_given_up_is_decided_by_the_exchanges_clock(
+    watch: Watch, ahead: timedelta
+) -> None:
+    """However far ahead this machine's clock is: a book of the last week stays."""
+    watch.clock.offset_s = -ahead.total_seconds()
+    hour = watch.clock.now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=30)
+    names = [stored_book(watch.store, hour + timedelta(minutes=minutes)) for minutes in (10, 20, 200)]
+    async with compacting(watch, WatchPlan(watch.base_url, keep=Keep(timedelta(days=7)))):
+        await until(lambda: archives(watch.store)[names[1]] is not None)
+    assert archives(watch.store).keys() == set(names)
+
+
+def stored_book(store: Store, at: datetime) -> str:
+    reading = Reading(
+        id=f"book-{at:%H%M}",
+        venue="hyperliquid",
+        source="here",
+        scope=Scope.BOOK,
+        as_of=at,
+        accounts=1,
+        positions=0,
+    )
+    accounts = pl.DataFrame({"address": [address_of(1)], "dex": [""], "as_of": [at]})
+    store.lake.write_reading(reading, {"accounts": accounts})
+    return reading.id
+
+
+def archives(store: Store) -> dict[str, str | None]:
+    """Where each reading lies that is stored."""
+    with store.database.session() as session:
+        return {one.id: one.archive for one in session.exec(select(Tabled)).all()}
 
 
 @pytest.mark.parametrize("told_s", [None, 1.7e9, 1.6e9])

@@ -15,10 +15,10 @@ from sqlmodel import select
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform
 from liqtruth.storage.database.tables import Partition, Reading, Scope
 from liqtruth.storage.lake.archives import Archive
-from liqtruth.storage.lake.digits import READING
-from liqtruth.storage.lake.forecasts import FORMATS, OF_POSITIONS
 from liqtruth.storage.lake.manifest import file_of
-from liqtruth.storage.lake.moving import KEY, Digits, decoded, encoded
+from liqtruth.storage.packing.digits import READING
+from liqtruth.storage.packing.forecasts import FORMATS, OF_POSITIONS
+from liqtruth.storage.packing.moving import KEY, Digits, decoded, encoded
 from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)

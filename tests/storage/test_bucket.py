@@ -26,9 +26,9 @@ from liqtruth.sandbox.market.market import Market
 from liqtruth.sandbox.server import SandboxServer
 from liqtruth.storage.database.turns import claimed
 from liqtruth.storage.errors import FileDamaged, NothingStored, NotWritten, OtherDatabase
-from liqtruth.storage.lake import bucket as buckets
-from liqtruth.storage.lake.bucket import Bucket
 from liqtruth.storage.lake.tidy import ASIDE
+from liqtruth.storage.places import bucket as buckets
+from liqtruth.storage.places.bucket import Bucket
 from liqtruth.storage.store import Settings, Store
 from liqtruth.storage.upkeep.compaction import compact
 from tests.conftest import called

@@ -10,8 +10,8 @@ import pytest
 
 from liqtruth.estimator.feeds.imports import import_feed
 from liqtruth.heatmap.errors import BadInput
-from liqtruth.indexer.files.layouts import Place, recognise_table
-from liqtruth.indexer.files.position_rows import markets_of_table, typed_rows, without_repetitions
+from liqtruth.indexer.files.tables.layouts import Place, recognise_table
+from liqtruth.indexer.files.tables.position_rows import markets_of_table, typed_rows, without_repetitions
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.storage.errors import TableRefused
 from liqtruth.storage.files.tabular import read_table, to_float, to_text, to_time

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from liqtruth.storage.errors import NotWritten
-from liqtruth.storage.lake.parquet import packed, read_parquet, unpacked, write_new
-from liqtruth.storage.lake.places import Folder
+from liqtruth.storage.packing.decimals import packed, unpacked
+from liqtruth.storage.places.parquet import read_parquet, write_new
+from liqtruth.storage.places.places import Folder
 
 NUMBERS = st.one_of(
     st.none(),

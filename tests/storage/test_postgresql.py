@@ -26,7 +26,7 @@ from liqtruth.storage.database.tables import Market, Reading, Scope, Sweep, Univ
 from liqtruth.storage.database.upgrade import MIGRATIONS, current_revision, migrate
 from liqtruth.storage.errors import DatabaseLost
 from liqtruth.storage.lake.lake import Lake
-from liqtruth.storage.lake.places import Folder
+from liqtruth.storage.places.places import Folder
 from liqtruth.storage.store import Settings, Store
 
 NOON = datetime(2026, 9, 6, 12, tzinfo=UTC)

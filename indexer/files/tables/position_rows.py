@@ -15,7 +15,7 @@ import polars as pl
 from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.heatmap.words.text import AHEAD, EARLIEST, expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.layouts import Place, Recognised
+from liqtruth.indexer.files.tables.layouts import Place, Recognised
 from liqtruth.indexer.frames import MARKETS, POSITION, POSITIONS, conform
 from liqtruth.indexer.margin.inferred import with_server_marks
 from liqtruth.storage.errors import TableRefused

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.storage.lake.digits import (
+from liqtruth.storage.packing.digits import (
     PLACES,
     Flags,
     Floats,
@@ -22,7 +22,7 @@ from liqtruth.storage.lake.digits import (
     steps_of,
     units_of,
 )
-from liqtruth.storage.lake.forecasts import TICK
+from liqtruth.storage.packing.forecasts import TICK
 
 MOST_TICK_PLACES: Final = 8
 NEARLY_ALL: Final = 0.99

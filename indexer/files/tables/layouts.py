@@ -16,7 +16,7 @@ from typing import Final
 
 from liqtruth.heatmap.words.notes import Note
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.providers import EVENTS, PROVIDERS, RECOGNISED_BY, Provider, lacks
+from liqtruth.indexer.files.tables.providers import EVENTS, PROVIDERS, RECOGNISED_BY, Provider, lacks
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.storage.files.tabular import Layout, TextTable, recognise, shortened
 

@@ -22,7 +22,7 @@ from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.heatmap.words.text import expected_time, is_timely
 from liqtruth.indexer.errors import ImportRefused, WireError
-from liqtruth.indexer.files.answers import (
+from liqtruth.indexer.files.answers.answers import (
     Answer,
     Entry,
     Unread,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from liqtruth.heatmap.errors import BadInput, LiqtruthError
-from liqtruth.storage.lake.places import Place, Stored, said
+from liqtruth.storage.places.places import Place, Stored, said
 
 if TYPE_CHECKING:
     from obstore.store import S3Store

@@ -7,17 +7,17 @@ import polars as pl
 
 from liqtruth.heatmap.words.notes import note, sentence, source_of_file
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.account_files import when
-from liqtruth.indexer.files.contradictions import without_contradictions
-from liqtruth.indexer.files.layouts import EXPORT, Recognised, recognised
-from liqtruth.indexer.files.position_rows import (
+from liqtruth.indexer.files.answers.account_files import when
+from liqtruth.indexer.files.summary import ImportSummary, Options, Prepared, source_of, summarise
+from liqtruth.indexer.files.tables.contradictions import without_contradictions
+from liqtruth.indexer.files.tables.layouts import EXPORT, Recognised, recognised
+from liqtruth.indexer.files.tables.position_rows import (
     last_of_each,
     markets_of_table,
     typed_rows,
     without_repetitions,
 )
-from liqtruth.indexer.files.summary import ImportSummary, Options, Prepared, source_of, summarise
-from liqtruth.indexer.files.table_readings import (
+from liqtruth.indexer.files.tables.table_readings import (
     latest,
     lists_everyone,
     readings_of,

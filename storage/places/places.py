@@ -1,4 +1,4 @@
-"""Where the files of a lake lie: a folder of this machine, or a bucket of an object store (`storage.lake.bucket`).
+"""Where the files of a lake lie: a folder of this machine, or a bucket of an object store (`storage.places.bucket`).
 
 A file is known by its name below the place, with `/` between folders. Whatever the place, a file is whole or not there:
 in a folder it is written under another name, forced to the disk and renamed; an object is put as a whole. All methods

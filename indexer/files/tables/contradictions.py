@@ -17,7 +17,7 @@ import polars as pl
 from liqtruth.heatmap.words.notes import Note, note
 from liqtruth.heatmap.words.text import percent
 from liqtruth.indexer.errors import ImportRefused
-from liqtruth.indexer.files.column_checks import (
+from liqtruth.indexer.files.tables.column_checks import (
     CHECKS,
     FEW_ROWS,
     LONG,

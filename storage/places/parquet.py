@@ -1,46 +1,30 @@
-"""Parquet files that are whole or not there, and how a snapshot is kept small in one.
+"""Parquet files that are whole or not there: written under another name, synced, renamed, and read with one clear line
+where one is damaged.
 
-A file is written under another name, synced, renamed, and read with one clear line where it is damaged.
-
-A snapshot is sorted by coin, with decimals as decimals and no column twice; nothing is lost. Exchanges send decimals,
-which as binary fractions fill all their bits and do not compress; a column whose every value is a decimal of up to ten
-places is stored as one (`Decimal`, half the size, and any Parquet reader shows it as it was sent). A column that equals
-another one throughout (the map's price and the exchange's) is stored once. Both are undone by `unpacked`, to the last
-bit, but that zeros lose their sign; what was done stands in the file's metadata. One row group with small pages: equal
-addresses meet in one dictionary, and a reader who wants one coin skips the pages of the others. In an object store
-groups are smaller, for they are fetched whole.
+One row group with small pages: equal addresses meet in one dictionary, and a reader who wants one coin skips the pages
+of the others. In an object store groups are smaller, for they are fetched whole.
 """
 
 import io
-import json
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import quote
 from uuid import uuid4
 
-import numpy as np
 import polars as pl
 from polars.selectors import by_name
 
 from liqtruth.storage.errors import FileDamaged, FileUnreadable, NotWritten
-from liqtruth.storage.lake.places import Folder, Place, said
+from liqtruth.storage.packing.decimals import KEY, unpacked
+from liqtruth.storage.places.places import Folder, Place, said
 
 PAGE_BYTES: Final = 1 << 16
 AGAIN: Final = "restore it from a copy, or read or import the same again"
-MOST_PLACES: Final = 10
-DIGITS: Final = 18
-"""Of a decimal that fits 64 bits."""
-EXACT: Final = 1e17
-"""Below it, times ten to the places, a value fits the digits with one to spare."""
 QUICK: Final = 1
 """Level of zstd: on packed columns as small as the default, and a tenth quicker."""
-TASTE: Final = 64
-"""Rows that are tried first; most columns that do not fit show it there."""
-KEY: Final = "liqtruth"
-Frame = TypeVar("Frame", pl.DataFrame, pl.LazyFrame)
 
 
 def write_parquet(frame: pl.DataFrame, path: Path) -> None:
@@ -182,82 +166,3 @@ def _try_bytes(place: Place, name: str) -> None:
 def gone(place: Place, name: str, remedy: str = AGAIN) -> FileDamaged:
     """For a file that the manifest lists and that is not there."""
     return FileDamaged(f"{place.full(name)} is gone, though it was stored; {remedy}")
-
-
-def packed(frame: pl.DataFrame) -> tuple[pl.DataFrame, dict[str, str]]:
-    """The frame to store and the metadata by which `unpacked` gives it back, columns in order; rows as they are."""
-    copies = _copies(frame)
-    decimals = {
-        name: places
-        for name in _floats(frame)
-        if name not in copies and (places := _places(frame[name])) is not None
-    }
-    stored = frame.drop(copies).with_columns(
-        pl.col(name).cast(pl.Decimal(DIGITS, places)) for name, places in decimals.items()
-    )
-    layout = {"columns": frame.columns, "copies": copies, "decimals": list(decimals)}
-    return stored, {KEY: json.dumps(layout)}
-
-
-def unpacked(stored: Frame, metadata: Mapping[str, Any]) -> Frame:
-    """What `packed` was given; a file without our metadata is given back as it is."""
-    if KEY not in metadata:
-        return stored
-    layout = json.loads(metadata[KEY])
-    frame = stored.with_columns(pl.col(layout["decimals"]).cast(pl.Float64))
-    copies = layout["copies"]
-    return frame.select(pl.col(copies.get(name, name)).alias(name) for name in layout["columns"])
-
-
-def _floats(frame: pl.DataFrame) -> list[str]:
-    """Columns of floats that are not all null."""
-    return [
-        name
-        for name, dtype in frame.schema.items()
-        if dtype == pl.Float64 and frame[name].null_count() < frame.height
-    ]
-
-
-def _copies(frame: pl.DataFrame) -> dict[str, str]:
-    """For each column of floats that equals an earlier one in every bit, the name of that one."""
-    copies: dict[str, str] = {}
-    kept: list[str] = []
-    for name in _floats(frame):
-        twin = next((other for other in kept if _same(frame[name], frame[other])), None)
-        if twin is None:
-            kept.append(name)
-        else:
-            copies[name] = twin
-    return copies
-
-
-def _same(a: pl.Series, b: pl.Series) -> bool:
-    if a.null_count() != b.null_count() or not _same_bits(a.head(TASTE), b.head(TASTE)):
-        return False
-    return _same_bits(a, b)
-
-
-def _same_bits(a: pl.Series, b: pl.Series) -> bool:
-    """Null where the other is null, and else equal bit by bit: a zero's sign counts, a NaN equals itself."""
-    if not (a.is_null() == b.is_null()).all():
-        return False
-    left, right = a.drop_nulls().to_numpy(), b.drop_nulls().to_numpy()
-    return bool(np.array_equal(left.view(np.int64), right.view(np.int64)))
-
-
-def _places(column: pl.Series) -> int | None:
-    """The fewest decimal places in which every value of the column is exact (a zero's sign aside), or null."""
-    if not column.is_finite().all():
-        return None
-    taste = column.drop_nulls().head(TASTE)
-    largest = float(column.abs().max())  # type: ignore[arg-type]
-    for places in range(MOST_PLACES + 1):
-        if largest >= EXACT / 10**places:
-            return None
-        if _exact(taste, places) and _exact(column, places):
-            return places
-    return None
-
-
-def _exact(column: pl.Series, places: int) -> bool:
-    return bool((column.cast(pl.Decimal(DIGITS, places)).cast(pl.Float64) == column).all())

@@ -6,8 +6,7 @@ last digit, from what simple arithmetic foretells of it: `|szi| * mark` of the n
 new mark of the profit. A forecast that is off costs bytes and never a digit: `decoded` gives back every bit. What the
 positions of an account share, its collateral, is one row per account and reading, in a file of its own.
 
-What a last digit is, is said in `storage.lake.digits`, what is foretold in `storage.lake.forecasts`, what is done with
-marks in `storage.lake.marks`.
+What a last digit is, is said in `digits`, what is foretold in `forecasts`, what is done with marks in `marks`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.storage.lake.digits import (
+from liqtruth.storage.packing.digits import (
     READING,
     Flags,
     Floats,
@@ -31,8 +30,8 @@ from liqtruth.storage.lake.digits import (
     steps_of,
     with_steps,
 )
-from liqtruth.storage.lake.forecasts import IS_RATIO, TICK, Forecast, Rows
-from liqtruth.storage.lake.marks import ratios_of, since_last, tick_places, ticks_of, ticks_read
+from liqtruth.storage.packing.forecasts import IS_RATIO, TICK, Forecast, Rows
+from liqtruth.storage.packing.marks import ratios_of, since_last, tick_places, ticks_of, ticks_read
 
 PLACE: Final = "place"
 """How much further behind among the coin's rows of its reading a row stood than it stands when sorted."""

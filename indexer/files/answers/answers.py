@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from liqtruth.heatmap.files import NOT_DECODED
 from liqtruth.indexer.discovery.address_lists import ADDRESS
 from liqtruth.indexer.errors import WireError
-from liqtruth.indexer.files.wrappings import (
+from liqtruth.indexer.files.answers.wrappings import (
     ASKED,
     BESIDE,
     LIST,

@@ -16,7 +16,7 @@ import polars as pl
 from msgspec.structs import replace
 
 from liqtruth.heatmap.words.notes import Note, note
-from liqtruth.indexer.files.account_files import label_of
+from liqtruth.indexer.files.answers.account_files import label_of
 from liqtruth.indexer.frames import OF_COINS, PAIR, POSITION, conform, last_read
 from liqtruth.indexer.positions.markets import VENUE
 from liqtruth.storage.database.records import Reading, Scope

@@ -9,13 +9,13 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.storage.lake.digits import Floats
+from liqtruth.storage.packing.digits import Floats
 
 Rows = Mapping[str, Floats]
 """Columns as arrays of equal length; null is nan."""
 COLLATERAL: Final = ("account_value_usd", "cross_maintenance_usd", "pooled_available_usd")
 TICK: Final = "tick_px"
-"""The mark with the decimals that the notional needs, see `storage.lake.marks`."""
+"""The mark with the decimals that the notional needs, see `storage.packing.marks`."""
 IS_RATIO: Final = "mark_is_ratio"
 """Not stored by row: whether the marks of its reading are notional over size."""
 SAME_TIER: Final = 1e-12
