@@ -40,7 +40,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.bench_families import COINS, FOLDER, seen_kept
 from benchmarks.telling import command_line, say
-from liqtruth.compare.calibration.samples import Sample, nodes_on
+from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on
 from liqtruth.compare.calibration.selection import PULLS, Fitted, distances, drawn, fit_samples
 from liqtruth.compare.calibration.side_fit import SideFit
 from liqtruth.compare.census.as_model import census_model
@@ -49,6 +49,7 @@ from liqtruth.compare.validation.baselines import noise_floor
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
     DEFAULT,
+    FADES,
     MAINTENANCE,
     MIXED,
     MIXED_OF,
@@ -202,6 +203,7 @@ def model_of(fitted: Fitted, weights: Weights, prior: LeverageModel) -> Leverage
         short=short,
         coordinate=fitted.coordinate,
         reach=MAINTENANCE,
+        fades=FADES if fitted.coordinate == MIXED else None,
     )
 
 
@@ -267,7 +269,15 @@ def of_model(pairs: Sequence[Sample], model: LeverageModel) -> FloatArray:
 
 
 def drawn_by(pairs: Sequence[Sample], side: str, model: LeverageModel) -> FloatArray:
-    return np.stack([pair.of(side).drawn(model.coordinate, held(pair, side, model)) for pair in pairs])
+    return np.stack(
+        [columns_of(pair, side, model).drawn(model.coordinate, held(pair, side, model)) for pair in pairs]
+    )
+
+
+def columns_of(pair: Sample, side: str, model: LeverageModel) -> SideSample:
+    """What a mixed model draws with: all columns where nothing of it fades out."""
+    own = pair.of(side)
+    return own if model.fades is not None else replace(own, held={})
 
 
 def held(pair: Sample, side: str, model: LeverageModel) -> FloatArray:

@@ -23,6 +23,7 @@ from liqtruth.compare.calibration.selection import PooledFit
 from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (
+    FADES,
     MAINTENANCE,
     MIXED,
     CoinShares,
@@ -157,6 +158,7 @@ class LeverageFit:
             coins={coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()},
             bounds=bounds_of(pairs, fitted),
             reach=MAINTENANCE,
+            fades=FADES if fitted.coordinate == MIXED else None,
         )
 
     def _own_shares(self) -> dict[str, dict[str, FloatArray]]:

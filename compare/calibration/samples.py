@@ -7,7 +7,7 @@ positions, which tell nothing of the others, so the crowd is what is fitted (met
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property, lru_cache
 from typing import Final
@@ -35,6 +35,7 @@ from liqtruth.estimator.model.leverage_model import (
     MIXED_OF,
     Coordinate,
     LeverageModel,
+    not_faded,
 )
 from liqtruth.estimator.model.node_shares import daily_volatility
 from liqtruth.estimator.model.response_matrix import Lots
@@ -76,7 +77,8 @@ LIMITS: Final = Limits()
 class SideSample:
     """`columns` (bins, classes x nodes) per coordinate; `holdings` are the positions; `baselines` (bins,) by name.
 
-    `at_mark` (bins, nodes) is what a unit of weight that follows the mark places, null where no mixture is asked for.
+    `at_mark` (bins, nodes) is what a unit of weight that follows the mark places, null where no mixture is asked for;
+    `held` (nodes,) which part of each coordinate's columns is in a mixture (`leverage_model.not_faded`), default all.
     `entries` (entry bins, classes) are where the classes have what stands opened, see `holdings.entry_bin`.
     `coverage` is the part of open interest whose positions are known.
     """
@@ -87,6 +89,7 @@ class SideSample:
     entries: FloatArray
     coverage: float
     at_mark: FloatArray | None = None
+    held: Mapping[Coordinate, FloatArray] = field(default_factory=dict)
 
     @property
     def coordinates(self) -> tuple[Coordinate, ...]:
@@ -95,25 +98,34 @@ class SideSample:
 
     def response(self, coordinate: Coordinate) -> FloatArray:
         """Columns (bins, rows x nodes) of a model in this coordinate."""
-        parts = self._parts(coordinate)
+        parts = [part if kept is None else part * kept for part, kept in self._parts(coordinate)]
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def drawn(self, coordinate: Coordinate, shares: FloatArray) -> FloatArray:
         """The map (..., bins) that shares (..., rows, nodes) draw, in the precision of the columns."""
         parts, begin = self._parts(coordinate), 0
-        own = shares.reshape(*shares.shape[:-2], -1).astype(parts[0].dtype)
-        found = np.zeros((*own.shape[:-1], len(parts[0])))
-        for part in parts:
+        own = shares.reshape(*shares.shape[:-2], -1).astype(parts[0][0].dtype)
+        found = np.zeros((*own.shape[:-1], len(parts[0][0])))
+        for part, kept in parts:
             end = begin + part.shape[1]
-            found += own[..., begin:end] @ part.T
+            weight = own[..., begin:end] if kept is None else own[..., begin:end] * kept
+            found += weight @ part.T
             begin = end
         return found
 
-    def _parts(self, coordinate: Coordinate) -> tuple[FloatArray, ...]:
-        """The columns of `response`, side by side."""
+    def _parts(self, coordinate: Coordinate) -> tuple[tuple[FloatArray, FloatArray | None], ...]:
+        """The columns of `response`, side by side, with the part of each that counts; null: all of them."""
         if coordinate != MIXED or self.at_mark is None:
-            return (self.columns[coordinate],)
-        return (*(self.columns[name] for name in MIXED_OF), self.at_mark)
+            return ((self.columns[coordinate], None),)
+        return (*((self.columns[name], self._held(name)) for name in MIXED_OF), (self.at_mark, None))
+
+    def _held(self, coordinate: Coordinate) -> FloatArray | None:
+        """Part of each column (classes x nodes) in a mixture, null where it is all of all."""
+        kept = self.held.get(coordinate)
+        if kept is None or (kept == 1).all():
+            return None
+        columns = self.columns[coordinate]
+        return np.tile(kept.astype(columns.dtype), columns.shape[1] // len(kept))
 
     @cached_property
     def crowd(self) -> FloatArray:
@@ -211,8 +223,9 @@ def sample_of(
     )
     if mixed:
         following = models[AT_MARK_IN].shares_.leverage
+        held = {name: not_faded(name, models[name].shares_.leverage / highest) for name in MIXED_OF}
         long, short = (
-            replace(one, at_mark=mark_columns(following, brackets, side))
+            replace(one, at_mark=mark_columns(following, brackets, side), held=held)
             for one, side in zip((long, short), SIDES, strict=True)
         )
     return Sample(

@@ -131,6 +131,9 @@ MIXED_BEFORE: Final = 2
 MAINTENANCE: Final = 2.0
 """Maintenance is half the initial margin at the highest leverage, so a position that stands may be as near to its
 liquidation as twice that leverage would be: what it lost or other positions of its account take does not back it."""
+FADES: Final = (0.3, 1.0)
+"""Parts of a market's highest leverage between which what does not go by it fades out under a mixture. Nobody can set
+more than the highest, and who stands near it has no margin left: as much of that as there is goes by the highest."""
 
 
 class CoinShares(msgspec.Struct, TwoSided[Shares], frozen=True, forbid_unknown_fields=True):
@@ -151,7 +154,8 @@ class LeverageModel(
     market of `REFERENCE_MAXIMUM` or `REFERENCE_VOLATILITY`, scaled to each (`scale`). A `mixed` model has its rates
     once in each coordinate of `MIXED_OF`, and a last row for what follows the mark (`estimator.model.at_mark`).
     Nodes up to `reach` times a market's highest leverage hold something, null: up to the highest itself, as files of
-    before were fitted; what follows the mark is bounded by maintenance alone.
+    before were fitted; what follows the mark is bounded by maintenance alone. What a mixture has in other coordinates
+    than the highest fades out between the parts of it in `fades`; null: it does not, as in files of before.
     `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
     where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
     held too rarely. Raises `BadInput` where they are not shares.
@@ -171,12 +175,15 @@ class LeverageModel(
     own_bounds: Bounds | None = None
     correction: Correction | None = None
     reach: float | None = None
+    fades: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
         if not self.name or not self.name.replace("-", "").replace("_", "").isalnum():
             raise BadInput(f"a leverage model's name must be of letters, digits, - and _, got {self.name!r}")
         _check_ascending(self.name, "rates", self.rates, 0.0)
         _check_ascending(self.name, "leverage", self.leverage, 1.0)
+        if self.fades is not None:
+            _check_ascending(self.name, "fades", self.fades, 0.0)
         parts: list[TwoSided[Shares]] = [self, *self.coins.values()]
         for side in SIDES:
             for own in parts:
@@ -220,6 +227,13 @@ class LeverageModel(
         """The highest leverage at which its turnover classes hold something on a market."""
         return highest_leverage * (1.0 if self.reach is None else self.reach)
 
+    def held(self, coordinate: Coordinate, leverage: FloatArray, highest_leverage: float) -> FloatArray:
+        """Part (nodes,) of what stands in a coordinate at plain leverages (nodes,) that a market has room for."""
+        within = (leverage <= self.bound(highest_leverage)).astype(np.float64)
+        if self.coordinate != MIXED or self.fades is None:
+            return within
+        return within * not_faded(coordinate, leverage / highest_leverage, self.fades)
+
     def of_coin(self, coin: str) -> "LeverageModel":
         """With the shares that are this coin's own, where it has any."""
         own = self.coins.get(coin)
@@ -260,6 +274,16 @@ class LeverageModel(
 
     def to_json(self) -> bytes:
         return msgspec.json.format(msgspec.json.encode(self), indent=1) + b"\n"
+
+
+def not_faded(
+    coordinate: Coordinate, of_highest: FloatArray, fades: tuple[float, float] = FADES
+) -> FloatArray:
+    """Part (nodes,) of what stands in a coordinate of a mixture at these parts of a market's highest leverage."""
+    if coordinate == AT_MARK_IN:
+        return np.ones(len(of_highest))
+    begin, end = fades
+    return np.clip((end - of_highest) / (end - begin), 0.0, 1.0)
 
 
 def check_own_name(name: str) -> None:

@@ -160,17 +160,23 @@ def _of_baseline(weights: LeverageWeights) -> NodeShares:
 def _of_model(
     shown_as: str, model: LeverageModel, highest: float, market: tuple[str, str], daily_volatility: float
 ) -> NodeShares:
-    """Nodes above the model's bound (`LeverageModel.bound`) hold nothing, their shares are null mass."""
+    """Nodes above the model's bound (`LeverageModel.bound`) hold nothing, and what fades out is not there either
+    (`LeverageModel.held`): their shares are null mass."""
     own = of_market(model, *market)
-    scale = model.scale(highest, daily_volatility)
-    leverage, sides, of_node = (
-        _merged(own, own.scales(highest, daily_volatility))
-        if own.coordinate == MIXED
-        else _scaled(own, scale)
+    scales, bound = own.scales(highest, daily_volatility), own.bound(highest)
+    nodes = [_scaled(own, scale) for scale in scales]
+    coordinates = MIXED_OF if own.coordinate == MIXED else (own.coordinate,)
+    held = [own.held(name, each, highest) for name, each in zip(coordinates, nodes, strict=True)]
+    whole = BySide.each(lambda side: _parts(own, side, len(nodes)))
+    leverage, sides, of_node = _merged(
+        nodes,
+        BySide.each(lambda side: [part * kept for part, kept in zip(whole.of(side), held, strict=True)]),
     )
-    bound = own.bound(highest)
-    allowed = (leverage <= bound).astype(np.float64)
-    masked = float(sum((side @ (1.0 - allowed)).sum() for side in sides) / len(SIDES))
+    above = _mean_share(whole, [(each > bound).astype(np.float64) for each in nodes])
+    faded = _mean_share(
+        whole, [(each <= bound) * (1.0 - kept) for each, kept in zip(nodes, held, strict=True)]
+    )
+    scale = own.scale(highest, daily_volatility)
     at_mark = _at_mark(own, scale) if own.coordinate == MIXED else None
     notes = (
         note("leverage_model", model=model.note),
@@ -178,7 +184,8 @@ def _of_model(
         *_calibration_notes(model, market[0]),
         *_scale_notes(own, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
-        *((note("above_highest", highest=bound, share=masked),) if masked > 0 else ()),
+        *((note("above_highest", highest=bound, share=above),) if above > 0 else ()),
+        *((note("fades_out", ends=_ends(own, highest), share=faded),) if faded > 0 else ()),
         *(
             (note("follows_the_mark", share=tuple(at_mark.of(side).sum() for side in SIDES)),)
             if at_mark
@@ -189,8 +196,8 @@ def _of_model(
         shown_as,
         np.array(model.rates),
         leverage,
-        sides.long * allowed,
-        sides.short * allowed,
+        sides.long,
+        sides.short,
         tuple(band_of(value) for value in leverage),
         notes,
         model.provenance.synthetic,
@@ -199,31 +206,47 @@ def _of_model(
     )
 
 
-def _scaled(model: LeverageModel, scale: float) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
-    """Nodes on a market, and the shares of both sides there."""
-    return np.maximum(np.array(model.leverage) * scale, 1.0), BySide.each(model.shares), None
+def _scaled(model: LeverageModel, scale: float) -> FloatArray:
+    """Nodes on a market."""
+    return np.maximum(np.array(model.leverage) * scale, 1.0)
+
+
+def _parts(model: LeverageModel, side: str, count: int) -> list[FloatArray]:
+    """Shares (classes, nodes) in each of so many coordinates."""
+    classes, shares = len(model.rates), model.shares(side)
+    return [shares[at * classes : (at + 1) * classes] for at in range(count)]
+
+
+def _mean_share(parts: BySide[list[FloatArray]], chosen: Sequence[FloatArray]) -> float:
+    """Share of a side at the `chosen` part of its nodes, per coordinate; mean of both sides."""
+    each = [part @ kept for side in SIDES for part, kept in zip(parts.of(side), chosen, strict=True)]
+    return float(np.sum(each) / len(SIDES))
+
+
+def _ends(model: LeverageModel, highest: float) -> tuple[float, ...]:
+    """Leverages of a market between which a mixture fades out."""
+    return tuple(part * highest for part in model.fades or ())
 
 
 def _merged(
-    model: LeverageModel, scales: Sequence[float]
+    nodes: Sequence[FloatArray], parts: BySide[list[FloatArray]]
 ) -> tuple[FloatArray, BySide[FloatArray], IntArray | None]:
-    """As `_scaled`, of all coordinates of a mixture together, ascending; where all have the same nodes, each once."""
-    classes, count = len(model.rates), len(model.leverage)
-    parts = [slice(start, start + classes) for start in range(0, len(MIXED_OF) * classes, classes)]
-    if len(set(scales)) == 1:
-        together = BySide.each(lambda side: np.sum([model.shares(side)[part] for part in parts], axis=0))
-        return _scaled(model, scales[0])[0], together, None
-    leverage = np.concatenate([_scaled(model, scale)[0] for scale in scales])
+    """Nodes of all coordinates together, ascending, with the shares of both sides there, and which node of the model
+    each is; where all coordinates have the same nodes, each once."""
+    if all(np.array_equal(each, nodes[0]) for each in nodes):
+        return nodes[0], BySide.each(lambda side: np.sum(parts.of(side), axis=0)), None
+    leverage = np.concatenate(nodes)
     order = np.argsort(leverage, kind="stable")
-    of_node = np.tile(np.arange(count), len(MIXED_OF))[order]
-    sides = BySide.each(
-        lambda side: np.concatenate([model.shares(side)[part] for part in parts], axis=1)[:, order]
+    of_node = np.tile(np.arange(len(nodes[0])), len(nodes))[order]
+    return (
+        leverage[order],
+        BySide.each(lambda side: np.concatenate(parts.of(side), axis=1)[:, order]),
+        of_node,
     )
-    return leverage[order], sides, of_node
 
 
 def _at_mark(model: LeverageModel, scale: float) -> AtMark:
-    leverage = _scaled(model, scale)[0]
+    leverage = _scaled(model, scale)
     long, short = (model.shares(side)[-1] for side in SIDES)
     return AtMark(leverage, long, short, tuple(band_of(value) for value in leverage))
 

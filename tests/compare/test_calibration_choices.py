@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -28,7 +29,9 @@ from liqtruth.compare.calibration.selection import (
 )
 from liqtruth.compare.calibration.side_fit import Pull, separable
 from liqtruth.compare.statistics.intervals import jackknife_error
+from liqtruth.compare.statistics.map_scores import BINS, GRID_WIDTH_BPS
 from liqtruth.estimator.model.brackets import Brackets
+from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import (
     COORDINATES,
     MAINTENANCE,
@@ -53,12 +56,15 @@ HIGHEST = {"ONE": 40.0, "TWO": 20.0, "THREE": 10.0}
 FOURTH = {"FOUR": 5.0}
 
 
-def pair_on(seed: int, coin: str) -> Sample:
+def brackets_on(coin: str) -> Brackets:
     highest = (HIGHEST | FOURTH)[coin]
+    return Brackets.flat(coin, 0.5 / highest, highest, "synthetic")
+
+
+def pair_on(seed: int, coin: str) -> Sample:
     series = random_series(seed, start=timedelta(days=seed))
-    brackets = Brackets.flat(coin, 0.5 / highest, highest, "synthetic")
     rows = whole_market(series, seed)
-    return sample_of(coin, series, VENUE, rows, PRIOR, brackets, coordinates=COORDINATES)
+    return sample_of(coin, series, VENUE, rows, PRIOR, brackets_on(coin), coordinates=COORDINATES)
 
 
 def drawn_in(pair: Sample, coordinate: Coordinate, shares: FloatArray) -> Sample:
@@ -275,6 +281,24 @@ class TestTheModel:
         assert made.record.choices.coordinate == "mixed"
         assert made.record.choices.only is None
         assert len(made.record.choices.sizes.rows) == 4
+
+    @pytest.mark.parametrize("coin", HIGHEST)
+    def test_a_mixture_draws_on_a_market_what_its_fit_draws_of_the_sample(
+        self, made: Calibrated, coin: str
+    ) -> None:
+        model = msgspec.structs.replace(made.model, coins={})
+        assert model.coordinate == MIXED
+        series = random_series(5, start=timedelta(days=5))
+        estimated = CohortModel(model, width_bps=GRID_WIDTH_BPS, brackets=brackets_on(coin))
+        found = estimated.fit(series, VENUE, coin).heatmap()
+        middle, held_usd = found.grid.bins_each_way, series.bars.open_interest[-1] * series.mark_px
+        pair = pair_on(5, coin)
+        for side, usd in (
+            ("long", found.long_usd[middle - BINS : middle][::-1]),
+            ("short", found.short_usd[middle : middle + BINS]),
+        ):
+            expected = pair.of(side).drawn(MIXED, model.shares(side))
+            assert usd / held_usd == pytest.approx(expected, abs=1e-6)
 
     def test_it_reads_back_as_it_was(self, made: Calibrated) -> None:
         from liqtruth.estimator.model.leverage_model import from_json

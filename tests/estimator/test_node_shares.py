@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,10 +11,12 @@ from hypothesis import strategies as st
 from liqtruth.estimator.model.brackets import LONG, POSITION_USD, SHORT, Brackets, liquidation_factors
 from liqtruth.estimator.model.cohort_model import CohortModel
 from liqtruth.estimator.model.leverage_model import (
+    FADES,
     REFERENCE_MAXIMUM,
     REFERENCE_VOLATILITY,
     CoinShares,
     leverage_model_named,
+    rows_of,
 )
 from liqtruth.estimator.model.node_shares import NodeShares, daily_volatility, node_shares
 from liqtruth.estimator.venues.table import venue_named
@@ -96,6 +99,27 @@ def test_mass_is_kept_where_many_nodes_are_clamped_to_1x() -> None:
     model.fit(series_of(bars), OKX, "X")
     for balance in model.balance_:
         assert balance.total == pytest.approx(1.6e5)
+
+
+def test_of_a_mixture_what_does_not_go_by_the_highest_fades_out_towards_it() -> None:
+    """On a market of 10x as much stands in each of three coordinates: leverage, the highest (26x as 6.5x, 40x as 10x),
+    volatility. Half of what does not go by the highest has room at 6.5x, nothing of it at 10x."""
+    rows = rows_of("mixed", len(PRIOR.rates))
+    each = ((0.2 / rows,) * 5,) * rows
+    whole = fitted(
+        leverage=(1.0, 6.5, 10.0, 26.0, 40.0), long=each, short=each, coordinate="mixed", reach=2.0
+    )
+    fading = msgspec.structs.replace(whole, fades=FADES)
+    of_a_node = 0.2 / rows * len(PRIOR.rates)
+
+    for model, expected in ((whole, {1.0: 3, 6.5: 3, 10.0: 3}), (fading, {1.0: 3, 6.5: 2, 10.0: 1})):
+        drawn = node_shares(
+            "vintages", model, flat(10.0), POSITION_USD, daily_volatility=REFERENCE_VOLATILITY
+        )
+        found = {value: drawn.long[:, drawn.leverage == value].sum() / of_a_node for value in expected}
+        assert found == pytest.approx(expected)
+        faded = [line.values["share"] for line in drawn.notes if line.code == "fades_out"]
+        assert faded == ([] if model is whole else [pytest.approx(3 * of_a_node)])
 
 
 def test_volatility_that_is_not_known_is_reported() -> None:
