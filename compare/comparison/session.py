@@ -9,7 +9,6 @@ from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.named_files import names_file
 from liqtruth.compare.imported.overlap import apart, shift
-from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
 from liqtruth.compare.observed.reached import Reached, reached_prices
@@ -94,6 +93,8 @@ class Files:
         return found, lacking
 
     def _read(self, path: str, coin: str) -> Heatmap:
+        from liqtruth.compare.imported.read import picture_of, read_map
+
         return read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
 
 
@@ -269,6 +270,8 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     if spec == "exact":
         return store.once(exact_map, coin, at)
     if names_file(spec):
+        from liqtruth.compare.imported.read import read_map
+
         return read_map(spec, coin=coin)
     venue, colon, model = spec.partition(":")
     if not (venue and colon and model):
