@@ -104,9 +104,9 @@ def _columns(
     placed = np.empty((ages * nodes * places, mass.shape[1]))
     for one in range(mass.shape[1]):
         placed[:, one] = np.bincount(row, np.repeat(mass[:, one], alive), len(placed))
-    placed = placed.reshape(ages, nodes, places, mass.shape[1])
-    placed[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
-    return Columns(placed, _swept(alive, mass, never, nodes), lots.before_window)
+    by_node = placed.reshape(ages, nodes, places, mass.shape[1])
+    by_node[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
+    return Columns(by_node, _swept(alive, mass, never, nodes), lots.before_window)
 
 
 def alive_nodes(factors: FloatArray, reached: FloatArray, *, is_long: bool) -> IntArray:
