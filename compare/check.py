@@ -4,7 +4,7 @@ What cannot be made of it is left out of the comparison and named.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -13,6 +13,7 @@ from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.comparison.session import (
     Files,
     Lacking,
+    MapsRead,
     ages_now,
     around_maps,
     baseline_maps,
@@ -22,7 +23,6 @@ from liqtruth.compare.comparison.session import (
     venues_of,
 )
 from liqtruth.compare.imported.named_files import names_file
-from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.estimator.model.maps import default_model
@@ -46,7 +46,7 @@ class CheckPlan:
     beside those that are found; `venue_url` stands in for the hosts of all venues. `models` are compared in place of
     those of the venues, `at` is the moment of what is stored, by default the latest. Conclusions are drawn within
     `within_pct` of the mark; with `windows` every modelled map is made for 24 h, 7 d and 30 d too, to state which of
-    them show a cluster."""
+    them show a cluster. `kept` are the maps of files that were read."""
 
     coins: Sequence[str]
     maps: Sequence[str] = ()
@@ -63,6 +63,7 @@ class CheckPlan:
     at: datetime | None = None
     within_pct: float = HEADLINE_PCT
     windows: bool = False
+    kept: MapsRead = field(default_factory=dict, compare=False)
 
     @property
     def window(self) -> str:
@@ -72,7 +73,11 @@ class CheckPlan:
     def files_of(self, coin: str) -> Files:
         """The maps to check of one coin: of several coins, a file that is of another one is left to that."""
         paths = [path for path in self.maps if not self._is_of_another(path, coin)]
-        return Files(paths, self.mark_px, self.shift, self.picture)
+        return self._files(paths)
+
+    def _files(self, paths: Sequence[str]) -> Files:
+        """Each is read once for all that is done with it."""
+        return Files(paths, self.mark_px, self.shift, self.picture, self.kept)
 
     def _is_of_another(self, path: str, coin: str) -> bool:
         others = [one for one in self.coins if one != coin]
@@ -81,8 +86,7 @@ class CheckPlan:
     def _is_of(self, coin: str, path: str) -> bool:
         """Whether the file can be read as a map of the coin."""
         try:
-            picture = picture_of(path, self.picture)
-            return read_map(path, coin=coin, mark=self.mark_px, picture=picture).coin == coin
+            return self._files([path]).read(coin)[0].coin == coin
         except LiqtruthError:
             return False
 

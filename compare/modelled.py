@@ -7,8 +7,7 @@ from typing import Final, Unpack
 
 from liqtruth.compare.drawn import MapOptions, drawn_map
 from liqtruth.compare.observed.surroundings import depth_of, surroundings_of
-from liqtruth.compare.scoring.ledger.leaderboard import flags_of
-from liqtruth.compare.transfer.record import training_of
+from liqtruth.estimator.model.baselines import FORMER_NAMES
 from liqtruth.estimator.model.leverage_model import DEFAULT, leverage_model_named
 from liqtruth.estimator.model.maps import TOGETHER, named_model
 from liqtruth.estimator.model.model_in_use import CALIBRATED, calibrated_model
@@ -17,6 +16,7 @@ from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters
 from liqtruth.heatmap.clusters.facts import MapFacts, cluster_facts
 from liqtruth.heatmap.errors import MissingData
 from liqtruth.heatmap.heatmap import Heatmap, Training
+from liqtruth.heatmap.words.notes import Notes
 from liqtruth.storage.store import Store
 
 WINDOWS_ASKED: Final = ("24h", "7d", "30d")
@@ -35,10 +35,9 @@ def modelled_map(
     than its baselines on realised liquidations. A null model is the default one (`maps.default_model`)."""
     model, weights = named_model(model, options.get("weights"), store.settings.data_dir)
     drawn = drawn_map(store, coin, venue, model, window, **(options | {"weights": weights}))
-    against = flags_of(store, model, venue, _weights_name(model, weights))
     return replace(
         drawn,
-        quality=(*drawn.quality, *against),
+        quality=(*drawn.quality, *_against(store, model, venue, weights)),
         training=_training(store.settings.data_dir, drawn.venue.split(TOGETHER), model, weights),
     )
 
@@ -70,6 +69,22 @@ def map_facts(
     return cluster_facts(heatmap, find_clusters(heatmap), around, windows, depth=depth)
 
 
+def _against(store: Store, model: str, venue: str, weights: str | None) -> Notes:
+    """What the ledger of forecasts has against a model; its scores are loaded only where it has some."""
+    if model not in store.once(_scored_models):
+        return ()
+    from liqtruth.compare.scoring.ledger.leaderboard import flags_of
+
+    return flags_of(store, model, venue, _weights_name(model, weights))
+
+
+def _scored_models(store: Store) -> set[str]:
+    """Models of which the ledger has a score."""
+    sql = "SELECT DISTINCT f.model FROM forecast f JOIN forecastscore s ON s.forecast_hash = f.hash"
+    with store.database.asking() as asked:
+        return {FORMER_NAMES.get(model, model) for model in asked.column(str, sql)}
+
+
 def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | None) -> Training | None:
     """What the fits behind a map have seen, all venues' together; null where none is fitted."""
     if model == CALIBRATED:
@@ -78,7 +93,12 @@ def _training(data_dir: Path, venues: Sequence[str], model: str, weights: str | 
         used = [leverage_model_named(weights, data_dir)]
     else:
         return None
-    found = [one for one in (training_of(data_dir, each) for each in used) if one is not None]
+    fitted = [one for one in used if one.kind != "prior"]
+    if not fitted:
+        return None
+    from liqtruth.compare.transfer.record import training_of
+
+    found = [one for one in (training_of(data_dir, each) for each in fitted) if one is not None]
     spans = [(one.start, one.end) for one in found if one.start and one.end]
     least = [one.effective_positions for one in found if one.effective_positions is not None]
     if not found or len(spans) < len(found) or len(least) < len(found):

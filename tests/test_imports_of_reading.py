@@ -29,7 +29,7 @@ WIRE = {"httpx", "aiohttp", "stamina", "prometheus_client", "structlog"}
 """What talks to exchanges, and runs for days."""
 WORKERS = {"joblib", "distributed"}
 MODELS = {"scipy"}
-"""What modelled maps and their comparison compute with."""
+"""What fits compute with."""
 LOADED = """
 import sys
 from liqtruth.cli import main
@@ -65,10 +65,10 @@ def stored(served: SandboxServer, tmp_path_factory: pytest.TempPathFactory) -> P
         ("feed status --json", NEVER | WIRE | WORKERS | MODELS),
         ("feed events BTC --json", NEVER | WIRE | WORKERS | MODELS),
         ("map moved BTC --model tiers --venue binance --json", NEVER | WIRE | WORKERS),
-        ("map model BTC --venue binance --model tiers --json", NEVER | WIRE | WORKERS),
+        ("map model BTC --venue binance --model tiers --json", NEVER | WIRE | WORKERS | MODELS),
         ("report BTC --model binance:tiers -o {folder}", (NEVER | WIRE | WORKERS) - {"plotly", "jinja2"}),
-        ("compare BTC --model binance:tiers --json", NEVER | WIRE | WORKERS),
-        ("check BTC --offline --venue binance --json", NEVER | WIRE | WORKERS),
+        ("compare BTC --model binance:tiers --json", NEVER | WIRE | WORKERS | MODELS),
+        ("check BTC --offline --venue binance --json", NEVER | WIRE | WORKERS | MODELS),
     ],
 )
 def test_a_command_that_reads_loads_no_library_of_others(

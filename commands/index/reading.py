@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from liqtruth.commands.line.grammar import App
-from liqtruth.commands.line.output import progress, show, show_summaries
+from liqtruth.commands.line.output import progress, say_lines, show, tell
 from liqtruth.commands.line.targets import JsonOut
 from liqtruth.commands.line.terminal import say
 from liqtruth.commands.line.values import dexes_of, parse_url, split_names
@@ -78,11 +78,11 @@ def index_import(
     """Read positions from files: answers of accounts or tables that anyone exported."""
     from liqtruth.heatmap.errors import PartlyRead
     from liqtruth.indexer.files.imports import import_paths
-    from liqtruth.indexer.files.summary import left_out_of
+    from liqtruth.indexer.files.summary import described, left_out_of
     from liqtruth.storage.files.tabular import parse_columns
 
     mapping = parse_columns(columns)
-    with opened_store() as store:
+    with opened_store() as store, progress("reading and storing files", 1.0) as on_part:
         summaries = import_paths(
             store,
             paths,
@@ -95,8 +95,9 @@ def index_import(
             as_of=as_of,
             census=census,
             keep_contradictions=keep_contradictions,
+            on_part=on_part,
         )
-    show_summaries(summaries, out)
+    tell(summaries, out, lambda: say_lines(described(summaries)))
     if parts := [one for one in summaries if one.left_out]:
         raise PartlyRead(left_out_of(parts))
 

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from liqtruth.compare.comparison.report import curves_figure
 from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import Given, measured
@@ -83,6 +82,8 @@ class Comparison:
         >>> {trace.name for trace in lt.compare(truth, model).plot().data} >= {"truth: hyperliquid exact"}
         True
         """
+        from liqtruth.compare.comparison.report import curves_figure
+
         return curves_figure(self.truth_map, self.model_maps, self.divergence.range_pct, self.crowd_map)
 
     def __repr__(self) -> str:

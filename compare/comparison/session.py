@@ -1,7 +1,7 @@
 """From what is stored to a divergence: build the truth and the models of one moment, then compare them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -9,7 +9,6 @@ from liqtruth.compare.comparison.comparison import Comparison, compared
 from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.named_files import names_file
 from liqtruth.compare.imported.overlap import apart, shift
-from liqtruth.compare.imported.read import picture_of, read_map
 from liqtruth.compare.imported.vendor_map import PictureGiven
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
 from liqtruth.compare.observed.reached import Reached, reached_prices
@@ -56,15 +55,21 @@ def left_out(lacking: Iterable[Lacking]) -> dict[str, str]:
     return {one.asked: f"{one.label} ({one.why})" for one in lacking if one.asked is not None}
 
 
+MapsRead = dict[tuple[str, str, float | None, PictureGiven | None], Heatmap]
+"""Maps of files by path, the coin that was asked for, and what was stated of the file."""
+
+
 @dataclass(frozen=True)
 class Files:
     """Map files to compare, `FILE` or `FILE#NAME`: the price that splits sides where a file states none, whether
-    their levels are to be seen from the truth's mark, and where things are in screenshots."""
+    their levels are to be seen from the truth's mark, and where things are in screenshots; `kept` once they are read.
+    """
 
     paths: Sequence[str] = ()
     mark_px: float | None = None
     shift: bool = False
     picture: PictureGiven | None = None
+    kept: MapsRead = field(default_factory=dict, compare=False)
 
     def read(self, coin: str) -> list[Heatmap]:
         """As the files have them, each once, however often it is named; raises what `read_map` does."""
@@ -94,7 +99,12 @@ class Files:
         return found, lacking
 
     def _read(self, path: str, coin: str) -> Heatmap:
-        return read_map(path, coin=coin, mark=self.mark_px, picture=picture_of(path, self.picture))
+        from liqtruth.compare.imported.read import picture_of, read_map
+
+        asked = (path, coin, self.mark_px, picture_of(path, self.picture))
+        if asked not in self.kept:
+            self.kept[asked] = read_map(path, coin=coin, mark=self.mark_px, picture=asked[-1])
+        return self.kept[asked]
 
 
 NO_FILES: Final = Files()
@@ -269,6 +279,8 @@ def make_map(store: Store, coin: str, spec: str, at: datetime | None, window: st
     if spec == "exact":
         return store.once(exact_map, coin, at)
     if names_file(spec):
+        from liqtruth.compare.imported.read import read_map
+
         return read_map(spec, coin=coin)
     venue, colon, model = spec.partition(":")
     if not (venue and colon and model):

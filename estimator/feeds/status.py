@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.estimator.frames import DATASETS
-from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest
+from liqtruth.estimator.series.quality import checked, repaired_candles, repaired_open_interest, wide_steps
 from liqtruth.estimator.series.series import LOOK_BACK
 from liqtruth.estimator.series.time_line import pick_bars, rounding_usd
 from liqtruth.estimator.venues.table import VENUES
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 STEADY: Final = ("candles", "mark_candles", "open_interest", "funding", "ratios")
 """Series whose rows come at equal steps, so that a missing one is seen."""
-WIDE: Final = 1.5
 ORDER: Final = {dataset: place for place, dataset in enumerate(DATASETS)}
 
 
@@ -141,18 +140,15 @@ def _spans(store: Store, venue: str, coin: str, damaged: list[FileDamaged]) -> p
 def gaps_of(rows: pl.DataFrame) -> tuple[int, float]:
     """How many gaps a series has, and the hours that they lack.
 
-    Bars end after their own length. Readings are as far apart as their neighbours, for the step of a series may change.
+    Bars end after their own length; of readings see `wide_steps`.
     """
     if "interval_s" in rows.columns:
         return unrecorded_between(
             rows.with_columns(until=pl.col("ts") + pl.duration(seconds="interval_s")).sort("ts")
         )
-    steps = np.diff(rows["ts"].unique().sort().dt.epoch("ms").to_numpy()).astype(np.float64)
-    if steps.size < 2:
-        return 0, 0.0
-    beside = np.maximum(np.append(steps[1], steps[:-1]), np.append(steps[1:], steps[-2]))
-    wide = steps > WIDE * beside
-    return int(wide.sum()), float((steps - beside)[wide].sum() / 3.6e6)
+    steps_ms = np.diff(rows["ts"].unique().sort().dt.epoch("ms").to_numpy()).astype(np.float64)
+    missing_ms = wide_steps(steps_ms)
+    return int(np.count_nonzero(missing_ms)), float(missing_ms.sum() / 3.6e6)
 
 
 def unrecorded_between(spans: pl.DataFrame) -> tuple[int, float]:

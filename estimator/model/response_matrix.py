@@ -92,8 +92,6 @@ def _columns(
 ) -> Columns:
     entries = bars.entries
     some = np.flatnonzero(lots.left.any(axis=1))
-    from scipy.sparse import csr_array
-
     points = entries.shape[1]
     entry = entries[some].ravel()
     mass = np.repeat(lots.left[some] / points, points, axis=0)
@@ -103,11 +101,12 @@ def _columns(
     alive = alive_nodes(factors[never:], np.repeat(reached[some], points) / entry, is_long=is_long)
     nodes, places = len(factors), grid.bins + OUTSIDE
     row = _placed_rows(entry, entry_age * nodes + never, alive, factors[never:], grid, is_long=is_long)
-    starts = np.concatenate([[0], np.cumsum(alive)])
-    spread = csr_array((np.ones(len(row)), row, starts), shape=(len(entry), ages * nodes * places))
-    placed = np.asarray(spread.T @ mass).reshape(ages, nodes, places, mass.shape[1])
-    placed[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
-    return Columns(placed, _swept(alive, mass, never, nodes), lots.before_window)
+    placed = np.empty((ages * nodes * places, mass.shape[1]))
+    for one in range(mass.shape[1]):
+        placed[:, one] = np.bincount(row, np.repeat(mass[:, one], alive), len(placed))
+    by_node = placed.reshape(ages, nodes, places, mass.shape[1])
+    by_node[:, :never, -1] += _per_age(entry_age, ages, mass)[:, None]
+    return Columns(by_node, _swept(alive, mass, never, nodes), lots.before_window)
 
 
 def alive_nodes(factors: FloatArray, reached: FloatArray, *, is_long: bool) -> IntArray:
@@ -139,12 +138,12 @@ def _placed_rows(
     middle = grid.bins_each_way
     bounds = (-1, middle - 1) if is_long else (middle, grid.bins)
     np.clip(place, *bounds, out=place)
-    row = place.astype(np.int32)
+    row = place.astype(np.int64)
     row += 1
     node *= grid.bins + OUTSIDE
     row += node
-    row += np.repeat((first * (grid.bins + OUTSIDE)).astype(np.int32), alive)
-    return row  # type: ignore[return-value]
+    row += np.repeat(first * (grid.bins + OUTSIDE), alive)
+    return row
 
 
 def _per_age(age: IntArray, ages: int, mass: FloatArray) -> FloatArray:

@@ -224,18 +224,29 @@ def _gaps(bars: pl.DataFrame) -> Notes:
     return (_gaps_note("gaps_in_candles", missing_s[places], before),)
 
 
+def wide_steps(steps: FloatArray, least: float = 0.0) -> FloatArray:
+    """What each step between readings lacks, zero where it is no gap, in the unit of the steps.
+
+    Readings are as far apart as the wider step beside, for the step of a series may change, and no less than `least`.
+    """
+    if steps.size < 2:
+        return np.zeros(steps.size)
+    beside = np.maximum(np.append(steps[1], steps[:-1]), np.append(steps[1:], steps[-2]))
+    beside = np.maximum(beside, least)
+    return np.where(steps > WIDE * beside, steps - beside, 0.0)
+
+
 def _wide_steps(open_interest: pl.DataFrame, bars: pl.DataFrame) -> Notes:
-    steps_s = open_interest["ts"].diff().dt.total_seconds().drop_nulls().to_numpy()
-    if steps_s.size < 2:
-        return ()
-    bar_s = (bars["end"] - bars["ts"]).dt.total_seconds().to_numpy()
-    usual_s = max(float(np.median(steps_s)), float(np.median(bar_s)))
-    places = np.flatnonzero(steps_s > WIDE * usual_s)
+    """Readings need not be nearer to one another than the bars beside them."""
+    bar_s = (bars["end"] - bars["ts"]).dt.total_seconds().cast(pl.Float64).to_numpy()
+    steps_s = open_interest["ts"].diff().dt.total_seconds().drop_nulls().cast(pl.Float64).to_numpy()
+    missing_s = wide_steps(steps_s, float(np.median(bar_s)))
+    places = np.flatnonzero(missing_s)
     if not places.size:
         return ()
-    widest = places[np.argmax(steps_s[places])]
+    widest = places[np.argmax(missing_s[places])]
     before = utc_text(open_interest["ts"][int(widest) + 1])
-    return (_gaps_note("gaps_in_open_interest", steps_s[places], before),)
+    return (_gaps_note("gaps_in_open_interest", missing_s[places], before),)
 
 
 def _gaps_note(code: str, gaps_s: FloatArray, before: str) -> Note:

@@ -9,7 +9,7 @@ liqtruth exported is one census, its rows keeping their own times. Answers of ac
 folder, are a reading of those accounts.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -84,12 +84,14 @@ def import_paths(
     as_of: datetime | None = None,
     census: bool | None = None,
     keep_contradictions: bool = False,
+    on_part: Callable[[float], None] = lambda part: None,
 ) -> list[ImportSummary]:
     """Read `paths` (and `meta`, `market`) into the store; one summary per file, which counts what was left out of it.
 
     `meta` gives margin tables, one file per dex, and marks where it is a `metaAndAssetCtxs` answer, at the moment of
     the account files; without it the stored tables nearest in time are used. `address` and `spot` belong to one account
-    file. `as_of` dates files without a time. `census` None: each table decides. Raises
+    file. `as_of` dates files without a time. `census` None: each table decides. `on_part` is told what part of the work
+    is done: every file is read, then every one written. Raises
     `ImportRefused`, `WireError` or `TableRefused`, and then nothing was written.
     """
     if as_of is not None and not is_timely(as_of):
@@ -107,12 +109,17 @@ def import_paths(
     )
     beside = [prepare_market_file(path, options) for path in _listed(market)]
     options = replace(options, markets=[row for one in beside for row in one.markets])
-    prepared = [_prepare(path, options) for given in paths for path in _tables_of(given)]
+    files = [path for given in paths for path in _tables_of(given)]
+    prepared = list[Prepared]()
+    for path in files:
+        prepared.append(_prepare(path, options))
+        on_part(len(prepared) / len(files) / 2)
     _refuse_shared_owner(prepared, options)
     metas = [_prepare_meta(file, options, _moment_of_accounts(prepared)) for file in options.metas.values()]
     done = [_with_coverage(one, options) for one in [*prepared, *beside, *metas]]
-    for one in done:
+    for number, one in enumerate(done, 1):
         _write(store, one)
+        on_part(0.5 + number / len(done) / 2)
     keep_latest(store)
     return [one.summary for one in done]
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
+from typing import Final
 
 import polars as pl
 
@@ -25,6 +26,9 @@ from liqtruth.storage.database.connection import Database
 from liqtruth.storage.database.markets import last_market
 from liqtruth.storage.database.records import Market, Reading, Universe
 from liqtruth.storage.store import Store
+
+FEW: Final = 5
+"""Files of which people want to know each."""
 
 
 @dataclass(frozen=True)
@@ -128,6 +132,56 @@ class ImportSummary:
         if self.market_rows:
             lines.append(f"  {counted(self.market_rows, 'market row')} {_span(self.first, self.last)}")
         return lines + [f"  note: {note}" for note in self.notes]
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether all of the file was read and nothing of it can hardly be true."""
+        return not (self.left_out or self.warnings or self.checks.differ)
+
+
+def described(summaries: Sequence[ImportSummary]) -> list[str]:
+    """Lines for people: on each of a `FEW` files, else on those alone that are not sound, and what all came to.
+
+    Of the notes on sound files each kind stands once, as of the first that has it.
+    """
+    if len(summaries) <= FEW:
+        return [line for one in summaries for line in one.describe()]
+    kinds: dict[str, list[str]] = {}
+    for one in summaries:
+        for code, note in {note.code: note for note in reversed(one.notes)}.items() if one.is_sound else ():
+            kinds.setdefault(code, []).append(f"{one.file}: {note}")
+    return [
+        *(line for one in summaries if not one.is_sound for line in one.describe()),
+        *_together(summaries),
+        *(f"  note on {counted(len(texts), 'file')}, first {texts[0]}" for texts in kinds.values()),
+    ]
+
+
+def _together(summaries: Sequence[ImportSummary]) -> list[str]:
+    sound = sum(one.is_sound for one in summaries)
+    read = [one for one in summaries if one.readings]
+    moments = [at for one in summaries for at in (one.first, one.last) if at is not None]
+    coins = sorted({coin for one in read for coin in one.coins})
+    lines = [f"{counted(len(summaries), 'file')}, {sound:,} of them without a problem"]
+    if read:
+        span = _span(min(moments), max(moments)) if moments else ""
+        lines += [
+            f"  {counted(sum(one.positions for one in read), 'position row')} in {_named(coins)}, "
+            f"{counted(sum(one.readings for one in read), 'reading')} {span}",
+            f"  {counted(sum(one.unpriced for one in read), 'position')} without liquidation price; "
+            f"{_checks_of(read)}",
+        ]
+    if rows := sum(one.market_rows for one in summaries):
+        lines.append(f"  {counted(rows, 'market row')}")
+    return lines
+
+
+def _checks_of(summaries: Sequence[ImportSummary]) -> Checks:
+    codes: dict[str, int] = {}
+    for one in summaries:
+        for code, count in one.checks.codes.items():
+            codes[code] = codes.get(code, 0) + count
+    return Checks.of_codes(codes)
 
 
 def _named(coins: Sequence[str]) -> str:

@@ -68,6 +68,8 @@ class MergedReadings:
             return self.files["positions", book.id].sort("coin", maintain_order=True)
         bases, alone = self._bases(at), self.looks(at)
         ids = sorted(self._needed(at, bases, alone))
+        if not ids:
+            return empty(STORED)
         self._open("positions", self._ids | set(ids), STORED, self._coin)
         rows = pl.concat([empty(STORED), *(self.files["positions", one] for one in ids)])
         known = _known_of(_with_base(rows, bases, self.book(at)), alone)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.optimize import linear_sum_assignment
 
-from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
+from liqtruth.compare.divergence.assignment import ALONE, ClusterPair, assign_clusters, cheapest
 from liqtruth.heatmap.clusters.distribution import Cluster
 
 TOLERANCE = 1.0
@@ -115,3 +116,16 @@ def test_clusters_that_lie_at_random_agree_as_often_as_the_tolerance_covers() ->
         for a, b in draw.uniform(0.5, 50.0, (2000, 2))
     )
     assert agreed / 2000 == pytest.approx(2 * TOLERANCE / 49.5, abs=0.012)
+
+
+@given(st.integers(0, 2**32), st.integers(1, 12), st.integers(0, 12))
+def test_the_sum_of_costs_is_the_least_there_is(seed: int, rows: int, columns: int) -> None:
+    """As scipy finds it on the same costs, each row with a column of its own beside those that it may share."""
+    rng = np.random.default_rng(seed)
+    shared = np.where(rng.random((rows, columns)) < 0.5, rng.uniform(0, 2, (rows, columns)), np.inf)
+    costs = np.concatenate([shared, np.where(np.eye(rows) > 0, ALONE, np.inf)], axis=1)
+    edges = [{int(at): float(row[at]) for at in np.flatnonzero(np.isfinite(row))} for row in costs]
+    found = cheapest(edges)
+    assert len(set(found)) == rows
+    best = linear_sum_assignment(np.where(np.isfinite(costs), costs, 1e6))
+    assert costs[np.arange(rows), found].sum() == pytest.approx(costs[best].sum())

@@ -104,6 +104,18 @@ def test_a_row_of_a_vendors_file_is_checked_like_any_map(
         check_coin(store, moved, "BTC")
 
 
+def test_a_map_file_is_read_once_before_anything_else(
+    store: Store, served: SandboxServer, tmp_path: Path
+) -> None:
+    own = tmp_path / "own.json"
+    gathered(store, served, CheckPlan(coins=["BTC"], venues=[], coverage=0.3, within_s=20.0))
+    write_map(exact_map(store, "BTC"), own)
+    plan = CheckPlan(coins=["BTC", "ETH"], maps=[str(own)], venues=[], coverage=0.3, within_s=20.0)
+    assert not gathered(store, served, plan).failed
+    own.unlink()
+    assert labels(store, plan) == ["hyperliquid exact"]
+
+
 def test_a_map_that_cannot_be_shifted_is_named_and_the_others_are_compared(
     store: Store, served: SandboxServer, tmp_path: Path
 ) -> None:

@@ -15,6 +15,7 @@ from polars.testing import assert_frame_equal
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.words.notes import any_synthetic, note, texts
 from liqtruth.indexer.files.imports import ImportSummary, import_paths
+from liqtruth.indexer.files.summary import described
 from liqtruth.indexer.frames import POSITIONS
 from liqtruth.indexer.positions.markets import VENUE, stored_tables
 from liqtruth.indexer.positions.readings import coin_as_of, positions_as_of
@@ -105,6 +106,35 @@ def test_what_was_recognised_is_reported(store: Store, written: Written) -> None
     ):
         assert part in message
     assert summary.unpriced == 1
+
+
+def test_of_many_files_each_with_a_problem_is_described_and_the_others_together(
+    store: Store, written: Written
+) -> None:
+    paths = [
+        written(f"{hour:02}.csv", table(row(1, ts=f"2026-08-21T{hour:02}:00:00+00:00"))) for hour in range(8)
+    ]
+    paths.append(written("odd.csv", table(*map(row, range(60)), row(60, notional="1"))))
+    parts = list[float]()
+    summaries = import_paths(store, paths, on_part=parts.append)
+    assert parts == sorted(parts)
+    assert parts[-1] == 1
+    lines = described(summaries)
+    named = [path.name for path in paths if any(str(path) in line for line in lines if "note on" not in line)]
+    assert named == ["odd.csv"]
+    assert any(line.startswith("9 files, 8 of them without a problem") for line in lines)
+    assert any(
+        "68 position rows in BTC, 9 readings 2026-08-21T00:00:00Z .. 2026-08-21T11:" in line for line in lines
+    )
+    assert len(lines) < 12
+    unnamed = [
+        ImportSummary(
+            f"{number}.json", "account", "answers", notes=(note("account_not_named", label=f"{number}"),)
+        )
+        for number in range(6)
+    ]
+    assert sum("6 files, first 0.json" in line for line in described(unnamed)) == 1
+    assert described(summaries[:2]) == [line for one in summaries[:2] for line in one.describe()]
 
 
 def test_the_mark_is_what_the_notional_was_valued_at(store: Store, written: Written) -> None:

@@ -81,12 +81,9 @@ def leaderboard(
 def flags_of(store: Store, model: str, venue: str, weights: str | None = None) -> Notes:
     """Notes for the `quality` of a map of `model` on `venue` (a name, several with commas, or `all`).
 
-    `weights` keeps what concerns one leverage model by its name. Empty where the ledger has nothing against it; with
-    no scored forecast that is one look at an index.
+    `weights` keeps what concerns one leverage model by its name. Empty where the ledger has nothing against it.
     """
     venues = None if venue.strip() == "all" else [name.strip() for name in venue.split(",")]
-    if model not in store.once(_scored_models):
-        return ()
     return tuple(
         line
         for one in leaderboard(store, model, venues)
@@ -247,13 +244,6 @@ def _reasons(name: str, pooled: SideScore) -> Iterator[Note]:
                 low=-skill.high,
                 high=-skill.low,
             )
-
-
-def _scored_models(store: Store) -> set[str]:
-    """Models of which the ledger has a score."""
-    sql = "SELECT DISTINCT f.model FROM forecast f JOIN forecastscore s ON s.forecast_hash = f.hash"
-    with store.database.asking() as asked:
-        return {FORMER_NAMES.get(model, model) for model in asked.column(str, sql)}
 
 
 def _cells(one: LeaderboardRow) -> tuple[str, ...]:
