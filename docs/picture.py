@@ -29,7 +29,9 @@ NAIVE, CALIBRATED = "hyperliquid:tiers", "hyperliquid:calibrated"
 def drawn(data_dir: Path, coin: str = "BTC") -> go.Figure:
     """The three maps beside one another, each with its mean distance from the truth, over about what is drawn."""
     with lt.open(data_dir) as lake:
-        found = lake.compare(coin, models=[NAIVE, CALIBRATED], window=timedelta(days=30), within_pct=RANGE_PCT)
+        found = lake.compare(
+            coin, models=[NAIVE, CALIBRATED], window=timedelta(days=30), within_pct=RANGE_PCT
+        )
         crowd = lake.exact_map(coin, layer="crowd")
     naive, calibrated = found.model_maps
     layer = next(one for one in found.divergence.layers if one.layer == "crowd")
@@ -42,8 +44,9 @@ def drawn(data_dir: Path, coin: str = "BTC") -> go.Figure:
     themed(figure, barmode="overlay")
     figure.update_annotations(font={"size": 24}, yanchor="bottom")
     marked = ", SYNTHETIC market" if found.divergence.synthetic else ""
+    heading = f"{coin} liquidations{marked}; off: within {RANGE_PCT:g} % of the mark"
     figure.update_layout(
-        title={"text": f"{coin} liquidations{marked}; off: within {RANGE_PCT:g} % of the mark", "font": {"size": 22}, "x": 0.5, "xanchor": "center"},
+        title={"text": heading, "font": {"size": 22}, "x": 0.5, "xanchor": "center"},
         margin={"t": 140, "b": 120, "l": 104, "r": 16}, font={"size": 22},
         legend={"font": {"size": 22}, "y": 0.005, "yref": "container", "yanchor": "bottom"},
     )  # fmt: skip
