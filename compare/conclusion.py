@@ -257,12 +257,18 @@ def in_words(found: Conclusion) -> str:
 
 
 def sentences(found: Conclusion) -> list[str]:
-    """The headline, then how baselines stand to it and where the gap is widest."""
+    """The headline, what it rests on, how baselines stand to it and where the gap is widest."""
     read = [one for one in found.readings if found.code != "readings" or one.label != found.label]
     gap = "" if found.gap is None or found.code in COMPARING else _gap(found)
     return [
         part
-        for part in (CONCLUSIONS[found.code](found), *map(_reading, read), *_baselines(found), gap)
+        for part in (
+            CONCLUSIONS[found.code](found),
+            *_grounds(found),
+            *map(_reading, read),
+            *_baselines(found),
+            gap,
+        )
         if part
     ]
 
@@ -296,11 +302,8 @@ def _compared(model: Scored) -> str:
 
 def _reading(one: OtherReading) -> str:
     told = told_text(one.coverage or 0.0) if one.says == "cannot_be_told" else READ[one.says]
-    return (
-        f"{one.label} is itself a reading of these positions: within {one.range_pct:.3g} % of the mark it is off by "
-        f"{one.off_pct:.1f} % of price from the whole truth, a map that knows only the mark by {one.null_pct:.1f} %: "
-        f"{told}."
-    )
+    off = f"{one.off_pct:.1f} % of price within {one.range_pct:.3g} % of the mark"
+    return f"{one.label} reads the same positions: off by {off} (mark only: {one.null_pct:.1f} %), {told}."
 
 
 def told_text(coverage: float) -> str:
@@ -341,34 +344,17 @@ def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _nearest(found: Conclusion) -> str:
-    return f"{_off(found, _among(found))}: better."
-
-
-def _among(found: Conclusion) -> str:
-    """Of which maps it is the nearest, where a baseline is nearer still."""
-    beside = any(one.stands == "nearer" for one in found.baselines)
-    return ", the nearest of the maps that are not baselines," if beside and found.ranked > 1 else ""
-
-
-def _by_chance(found: Conclusion) -> str:
-    return (
-        f"{_off(found)}: no nearer than by chance, since with its levels anywhere on their sides it does as well in "
-        f"{100 * (found.chance or 0.0):.1f} % of draws, and {100 * BY_CHANCE:.0f} % is the most that is called better."
-    )
-
-
-def _off(found: Conclusion, among: str = "") -> str:
-    """How far the nearest map is off and one that knows only the mark, after where its shares differ most."""
+def _compared_maps(found: Conclusion) -> str:
+    """Where the shares of the best map differ most from the truth's, how far it is off, and the verdict."""
+    shares = "" if found.gap is None else share_text((found.gap,), found.label or "", against(found.layer))
+    lucky = found.code == "by_chance"
+    says = "no nearer than by chance" if lucky else comparison(found.skill or 0.0)
+    whose = "" if shares else " of the mark"
     off = (
-        f"off by {found.off_pct:.1f} % of price on average{_at_best(found)}, a map that knows only the mark by "
-        f"{found.null_pct:.1f} %"
+        f"off by {found.off_pct:.1f} % of price within {found.range_pct:.3g} %{whose} "
+        f"(mark only: {found.null_pct:.1f} %), {says}."
     )
-    gap = "" if found.gap is None else share_text((found.gap,), f"{found.label}{among}", against(found.layer))
-    where = _where(found)
-    return (
-        f"{gap}; {where[0].lower()}{where[1:]}it is {off}" if gap else f"{where}{found.label}{among} is {off}"
-    )
+    return f"{shares}: {off}" if shares else f"{found.label} is {off}"
 
 
 def _gap(found: Conclusion) -> str:
@@ -378,16 +364,9 @@ def _gap(found: Conclusion) -> str:
 
 def _cannot_be_told(found: Conclusion) -> str:
     return (
-        f"{_where(found)}it {told_text(found.coverage or 0.0)} of open interest whether {found.label} is nearer than "
-        f"a map that knows only the mark: as far as the truth is read it is off by {found.off_pct:.1f} % of price on "
-        f"average, that map by {found.null_pct:.1f} %, and what was not read could turn that."
+        f"It {told_text(found.coverage or 0.0)} of open interest whether {found.label} is nearer than a map that "
+        f"knows only the mark, within {found.range_pct:.3g} % of it."
     )
-
-
-def _none_beats(found: Conclusion) -> str:
-    among = _among(found)
-    others = ", and no other map is nearer" if found.ranked > 1 and not among else ""
-    return f"{_off(found, among)}: {comparison(found.skill or 0.0)}{others}."
 
 
 def _too_few(found: Conclusion) -> str:
@@ -399,19 +378,31 @@ def _too_few(found: Conclusion) -> str:
     return f"Too few positions to judge: {whose} weighs like {counted} of equal size, {ENOUGH:.0f} a side are needed."
 
 
-def _where(found: Conclusion) -> str:
-    within = f"ithin {found.range_pct:.3g} % of the mark"
-    if found.layer == RAW:
-        return f"W{within} "
-    return f"Against the crowd of the truth, which alone rests on enough positions, w{within} "
-
-
-def _at_best(found: Conclusion) -> str:
-    if found.floor_pct is None:
-        return ""
-    perfect = f"a perfect model would be by about {found.floor_pct:.1f} %"
-    near = found.off_pct is not None and found.off_pct <= found.floor_pct
-    return f" ({'no further than chance alone: ' if near else ''}{perfect})"
+def _grounds(found: Conclusion) -> list[str]:
+    """What a headline that compares maps rests on."""
+    said = []
+    if found.code == "cannot_be_told":
+        off = f"off by {found.off_pct:.1f} % of price, mark only by {found.null_pct:.1f} %"
+        said.append(f"As far as the truth is read it is {off}, and what was not read could turn that.")
+    elif found.code not in COMPARING:
+        return []
+    if found.code == "by_chance":
+        said.append(
+            f"With its levels anywhere on their sides it does as well in {100 * (found.chance or 0.0):.1f} % of "
+            f"draws; up to {100 * BY_CHANCE:.0f} % is called better."
+        )
+    nearer = any(one.stands == "nearer" for one in found.baselines)
+    if found.code == "none_beats_mark" and found.ranked > 1 and not nearer:
+        said.append("No other map is nearer.")
+    if found.floor_pct is not None and found.code != "cannot_be_told":
+        near = found.off_pct is not None and found.off_pct <= found.floor_pct
+        alone = "It is no further off than chance alone: a" if near else "A"
+        said.append(f"{alone} perfect model would be off by about {found.floor_pct:.1f} %.")
+    if found.layer == CROWD:
+        said.append(
+            "The crowd is the truth with its largest positions cut down; only so it rests on enough of them."
+        )
+    return said
 
 
 def _moment(at: datetime | None) -> str:
@@ -419,10 +410,10 @@ def _moment(at: datetime | None) -> str:
 
 
 CONCLUSIONS: Final[dict[Code, Callable[[Conclusion], str]]] = {
-    "nearest": _nearest,
-    "by_chance": _by_chance,
+    "nearest": _compared_maps,
+    "by_chance": _compared_maps,
     "cannot_be_told": _cannot_be_told,
-    "none_beats_mark": _none_beats,
+    "none_beats_mark": _compared_maps,
     "too_few_positions": _too_few,
     "none_scored": lambda found: f"No map could be scored: {found.undefined or 'its score is undefined'}.",
     "none_ranked": lambda found: (
@@ -436,7 +427,7 @@ READ: Final[dict[Alike, str]] = {
     "cannot_be_told": "cannot be told",
 }
 COMPARING: Final = frozenset({"nearest", "by_chance", "none_beats_mark"})
-"""Codes of the conclusions that begin with where shares differ most."""
+"""Codes of the conclusions that begin with where shares differ most; mark only is a map that knows nothing else."""
 RIVALS: Final = {
     MOVING_AVERAGE: "a map that only follows the mean price of three days",
     CLIMATOLOGY: "the mean of earlier exact maps",

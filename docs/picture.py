@@ -13,6 +13,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 import liqtruth as lt
+from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.drawing.figure import write_figure_png
 from liqtruth.heatmap.drawing.theme import LIGHT, LONG, MARK, SHORT, themed
 
@@ -26,9 +27,11 @@ NAIVE, CALIBRATED = "hyperliquid:tiers", "hyperliquid:calibrated"
 
 
 def drawn(data_dir: Path, coin: str = "BTC") -> go.Figure:
-    """The three maps beside one another, each with its mean distance from the truth."""
+    """The three maps beside one another, each with its mean distance from the truth, over about what is drawn."""
     with lt.open(data_dir) as lake:
-        found = lake.compare(coin, models=[NAIVE, CALIBRATED], window=timedelta(days=30))
+        found = lake.compare(
+            coin, models=[NAIVE, CALIBRATED], window=timedelta(days=30), within_pct=RANGE_PCT
+        )
         crowd = lake.exact_map(coin, layer="crowd")
     naive, calibrated = found.model_maps
     layer = next(one for one in found.divergence.layers if one.layer == "crowd")
@@ -41,8 +44,9 @@ def drawn(data_dir: Path, coin: str = "BTC") -> go.Figure:
     themed(figure, barmode="overlay")
     figure.update_annotations(font={"size": 24}, yanchor="bottom")
     marked = ", SYNTHETIC market" if found.divergence.synthetic else ""
+    heading = f"{coin} liquidations{marked}; off: within {RANGE_PCT:g} % of the mark"
     figure.update_layout(
-        title={"text": f"{coin} liquidations{marked}", "font": {"size": 26}, "x": 0.5, "xanchor": "center"},
+        title={"text": heading, "font": {"size": 22}, "x": 0.5, "xanchor": "center"},
         margin={"t": 140, "b": 120, "l": 104, "r": 16}, font={"size": 22},
         legend={"font": {"size": 22}, "y": 0.005, "yref": "container", "yanchor": "bottom"},
     )  # fmt: skip

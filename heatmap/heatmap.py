@@ -34,6 +34,8 @@ UNKNOWN_VENUE: Final = "unknown"
 """Of a map whose file does not state where its positions are."""
 COPIED: Final = frozenset({"mean_shape", "earlier_exact"})
 """Codes of the notes of maps whose shape is that of exact maps of a venue, `of`."""
+MORE_THAN_ALL: Final = 1.1
+"""Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
 
 
 @dataclass(frozen=True)

@@ -73,18 +73,32 @@ def _reason(error: Any, context: Any, arguments: Sequence[str]) -> str:
     if kind == "NoSuchOption":
         return _no_option(error, context)
     if kind == "MissingParameter" and param is not None:
-        return f"{param.param_type_name} {_named(param)} is missing"
+        return f"{param.param_type_name} {_named(param)} is missing{_order(context)}"
     if kind == "BadParameter" and param is not None:
         return f"{_named(param)} {_must(error, param, arguments)}"
     if kind == "BadOptionUsage":
-        return f"{error.option_name} must be followed by {_takes(error)}"
+        return f"{error.option_name} must be followed by {_takes(error, arguments)}"
     if extra := EXTRA.match(str(error.message)):
         return f"unexpected argument {extra[1]!r}{_instead(arguments)}"
     return str(error.message).rstrip(".")
 
 
-def _takes(error: Any) -> str:
-    return "two values with a space between" if "2 arguments" in str(error.message) else "a value"
+def _order(context: Any) -> str:
+    """The arguments in their order, where there are several: one that was given may stand for another."""
+    taken = [] if context is None else context.command.get_params(context)
+    names = [_named(param) for param in taken if param.param_type_name == "argument"]
+    return f": `{context.command_path} {' '.join(names)}`" if len(names) > 1 else ""
+
+
+def _takes(error: Any, arguments: Sequence[str]) -> str:
+    if "2 arguments" not in str(error.message):
+        return "a value"
+    given = (
+        [*arguments[arguments.index(error.option_name) + 1 :], ""][0]
+        if error.option_name in arguments
+        else ""
+    )
+    return f"two values with a space between{f', got {given!r}' if given else ''}"
 
 
 def _instead(arguments: Sequence[str]) -> str:

@@ -147,7 +147,7 @@ def curves_picture(
     """The curves as a file of their own, under the answer and, of the sandbox's data, with a note that says so."""
     figure = curves_figure(truth, models, divergence.range_pct, crowd)
     marked = [SYNTHETIC_NOTE] if divergence.synthetic else []
-    lines = wrapped([divergence.verdict, *marked])
+    lines = wrapped([divergence.headline, *marked])
     heading = f"{divergence.coin}: model against {divergence.truth.label}"
     return figure.update_layout(
         title={"text": escape(heading), "subtitle": {"text": "<br>".join(map(escape, lines))}},

@@ -9,7 +9,7 @@ from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct
 from liqtruth.heatmap.clusters.distribution import nearest_mass_pct
-from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.heatmap import MORE_THAN_ALL, Heatmap
 from liqtruth.heatmap.levels import SIDES
 from liqtruth.heatmap.words.notes import Note, Notes, note, of_codes, without_codes
 
@@ -59,6 +59,8 @@ def headline_caveats(
         yield note(
             "truth_is_incomplete", long=share.long, short=share.short, empty_pct=NEAR_PCT if empty else None
         )
+    if share is not None and max(share) > MORE_THAN_ALL:
+        yield note("truth_exceeds", long=share.long, short=share.short)
     floor = mean_floor_pct(tuple(grains))
     if floor is not None and _few(grains):
         yield note("few_positions_floor", floor_pct=floor)

@@ -87,12 +87,12 @@ def write_page(moved: Moved, path: Path) -> None:
         f"{moved.coin}, {moved.map}: what became of clusters",
         synthetic=moved.synthetic,
         age=page.age_of(moved.after_at),
-        about=[f"from {utc_text(moved.before_at)} to {utc_text(moved.after_at)}", *readings_lines(moved)],
+        about=[f"from {utc_text(moved.before_at)} to {utc_text(moved.after_at)}"],
         answer=list(moved_lines(moved)),
         sections=[
             page.Section("Clusters, the largest first", UNITS[moved.unit], table=page.Table(heads, rows))
         ],
-        notes=texts(moved.notes),
+        notes=[*texts(moved.notes), *readings_lines(moved)],
     )
 
 

@@ -231,13 +231,13 @@ def gap_sentence(gaps: Sequence[Gap], label: str, against: str = "the truth") ->
 
 
 def share_text(gaps: Sequence[Gap], label: str, against: str) -> str:
-    """The two shares of the widest gap: `mine has 61 % of its longs within 5.0 % below the mark, the truth 12 %`."""
+    """The two shares of the widest gap: `mine puts 61 % of longs within 5.0 % below the mark, the truth 12 %`."""
     gap = max(gaps, key=lambda gap: abs(gap.truth_share - gap.model_share), default=None)
     if gap is None or abs(gap.truth_share - gap.model_share) < 0.005:
         return ""
     where = "below" if gap.side == "long" else "above"
     return (
-        f"{label} has {percent(gap.model_share, 0)} of its {gap.side}s within {gap.within_pct:.1f} % {where} the mark, "
+        f"{label} puts {percent(gap.model_share, 0)} of {gap.side}s within {gap.within_pct:.1f} % {where} the mark, "
         f"{against} {percent(gap.truth_share, 0)}"
     )
 

@@ -170,6 +170,11 @@ def map_age(heatmap: Heatmap, now: datetime | None = None) -> Markup:
     return Markup("{}, {}").format(at, age_of(taken, now, lead="of series to"))
 
 
+def whole(line: str) -> str:
+    """A line in which figures stay with their percent sign where it breaks."""
+    return line.replace(" %", "\N{NO-BREAK SPACE}%")
+
+
 def unbroken(cell: str) -> Markup:
     """A cell in which figures stay with their percent sign, and ends of an interval together, where lines break; in
     markup, whose links have hyphens of their own, only the former."""
@@ -193,4 +198,5 @@ def _environment(package: str | None) -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["unbroken"] = unbroken
+    environment.filters["whole"] = whole
     return environment

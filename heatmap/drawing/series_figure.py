@@ -32,7 +32,12 @@ BRIGHTEST: Final = 0.99
 LEAST_REACH_MODELLED: Final = 0.08
 PATH_REACH: Final = 0.6
 """A model's mass lies everywhere: its view reaches this part of the path's own range beyond it."""
+NEAR_REACH: Final = 0.25
+"""A page opens on prices within this part of where the mark went: on all of them its path is nearly flat."""
 MOST_CANDLES: Final = 400
+OPENED: Final = (
+    f"Prices within {100 * NEAR_REACH:.0f} % of where the mark went; drag to zoom, double click shows all."
+)
 TIMES: Final = (
     {"dtickrange": [None, 86_399_999], "value": "%H:%M\n%b %d"},
     {"dtickrange": [86_400_000, None], "value": "%b %d\n%Y"},
@@ -67,7 +72,8 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
             "tickangle": 0, "showgrid": False, "tickformatstops": TIMES,
         },
         yaxis={
-            "title": {"text": "price (USD)"}, "type": "log", "range": list(np.log10([edges[0], edges[-1]])),
+            "title": {"text": "price (USD)"}, "type": "log",
+            "range": list(np.log10(_view(series, edges, near=not captioned))),
             "tickformat": ",.6~g", "showgrid": False,
         },
         coloraxis=_color_axis(scale, edges),
@@ -85,9 +91,20 @@ def to_html(series: HeatmapSeries, now: datetime | None = None) -> str:
         synthetic=series.synthetic,
         age=None if series.data_moment is None else age_of(series.data_moment, now),
         about=series.describe()[:1],
-        sections=[Section(figures={"series": series_figure(series, captioned=False)})],
+        sections=[Section(note=OPENED, figures={"series": series_figure(series, captioned=False)})],
         notes=_about(series, _pooled(series)[0])[1:],
         notes_heading="What it shows",
+    )
+
+
+def _view(series: HeatmapSeries, edges: FloatArray, *, near: bool) -> tuple[float, float]:
+    """Lowest and highest price that is shown at first; `near`, only those about where the mark went."""
+    marks = series.mark_px[np.isfinite(series.mark_px)]
+    if not (near and marks.size):
+        return float(edges[0]), float(edges[-1])
+    return (
+        float(max(edges[0], marks.min() / (1 + NEAR_REACH))),
+        float(min(edges[-1], marks.max() * (1 + NEAR_REACH))),
     )
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from liqtruth.heatmap.bounds import Move, moves, withheld_notes
 from liqtruth.heatmap.grid import FloatArray
-from liqtruth.heatmap.heatmap import Coverage, Heatmap
+from liqtruth.heatmap.heatmap import MORE_THAN_ALL, Coverage, Heatmap
 from liqtruth.heatmap.layers import ABOUT_LAYERS
 from liqtruth.heatmap.levels import Sides
 from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts, without_codes
@@ -20,8 +20,6 @@ from liqtruth.heatmap.words.text import age, ago, as_of, counted, percent, price
 
 SHOWN_SHARE: Final = 0.90
 LEAST_REACH_PCT: Final = 10.0
-MORE_THAN_ALL: Final = 1.1
-"""Share of open interest on one side from which on more was seen than there is; marks and moments differ by less."""
 TOO_MUCH_USD: Final = 1e12
 """Open interest that no market has had."""
 LACKING: Final = frozenset({"not_levelled", "unbounded", "unbounded_not_levelled"})

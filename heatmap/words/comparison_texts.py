@@ -129,6 +129,10 @@ COMPARED: Final[dict[str, str | Callable[[Values], str]]] = {
     "truth_is_no_reading": "The truth here is itself no reading of positions.",
     "truth_is_a_part": "The truth here is a part of its map: {part}.",
     "truth_is_incomplete": _truth_is_incomplete,
+    "truth_exceeds": (
+        "The truth has {long:percent} of long and {short:percent} of short open interest, more than there is: sizes or "
+        "open interest in another unit, or positions twice?"
+    ),
     "few_positions_floor": (
         "The truth rests on so few positions that even a perfect model would be off by about {floor_pct:.1f} %."
     ),

@@ -54,6 +54,16 @@ def test_of_a_whole_fresh_fine_grained_truth_and_a_like_model_there_is_no_remark
     assert headline(truth, granularity(truth)) == ()
 
 
+@pytest.mark.parametrize(
+    ("long", "short", "noted"), [(1.0, 1.09, False), (1.0, 1.2, True), (46.0, 1.0, True)]
+)
+def test_a_truth_of_more_than_the_open_interest_is_noted_beside_the_verdict(
+    long: float, short: float, noted: bool
+) -> None:
+    found = of_codes(headline(seen(whole(), long, short)), ["truth_exceeds"])
+    assert [(one.values["long"], one.values["short"]) for one in found] == ([(long, short)] if noted else [])
+
+
 @given(st.floats(0.0, 1.0), st.floats(0.0, 1.0))
 def test_low_coverage_is_noted_with_both_shares_and_full_coverage_is_not(long: float, short: float) -> None:
     truth = seen(whole(), long, short)

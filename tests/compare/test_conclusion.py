@@ -89,6 +89,7 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
     assert divergence.headline in page
     assert divergence.beside in page
     assert f"{divergence.headline} {divergence.beside}".strip() == divergence.verdict
+    assert len(re.sub(r"(?<=\d) %", "%", divergence.headline).split()) <= 30
 
     allowed = open_layers(divergence)
     assert found.layer == ("raw" if "raw" in allowed else "crowd" if "crowd" in allowed else None)
@@ -207,6 +208,7 @@ def test_every_map_has_a_short_line_in_the_order_of_how_near_it_is_and_the_headl
         assert line in " ".join(shown(found).replace("│", " ").split())
         assert line in words(render_report(found, truth, [given, model]))
     assert not re.search(r"\.\s", found.headline)
+    assert len(re.sub(r"(?<=\d) %", "%", found.headline).split()) <= 30
     assert [one["label"] for one in json.loads(to_json(found))["ranking"]] == [model.label, given.label]
     assert not compare_maps(truth, [given], crowd=None).of_maps, "the verdict is about it already"
     assert not compare_maps(map_of(TRUTH), [given, model]).of_maps, (
@@ -226,7 +228,7 @@ def test_the_range_of_the_answer_is_the_one_that_is_marked_and_has_the_figures_o
     assert found.conclusion.off_pct in [one.scores.wasserstein_pct for one in starred.models]
     assert starred.null_pct == found.conclusion.null_pct
     named = f"{found.range_pct:.3g} %"
-    assert f"ithin {named} of the mark" in found.headline
+    assert f"of price within {named}" in found.headline
     for text in (shown(found), words(render_report(found, truth, [narrow, map_of(NEAR, venue="binance")]))):
         assert re.findall(r"([\d.]+ %) \*", text) == [named]
     assert json.loads(to_json(found))["range_pct"] == found.range_pct

@@ -97,7 +97,7 @@ def test_the_null_as_a_model_has_skill_nought_and_the_verdict_states_it() -> Non
     found = compare_maps(truth, [null_of(truth)])
     assert found.models[0].skill == 0
     assert answer(found) == ("none_beats_mark", "null distance-only")
-    assert found.headline.endswith(": no better.")
+    assert found.headline.endswith(", no better.")
 
 
 def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
@@ -108,14 +108,15 @@ def test_the_verdict_names_the_best_model_and_its_widest_gap() -> None:
     assert answer(found) == ("nearest", "binance m1")
     gap = found.conclusion.gap if found.conclusion else None
     assert gap in found.layers[0].models[1].gaps if found.layers else gap in found.models[1].gaps
-    assert found.headline.startswith("binance m1 has "), "the shares that differ most come first"
-    assert found.headline.endswith(": better.")
+    assert found.headline.startswith("binance m1 puts "), "the shares that differ most come first"
+    assert found.headline.endswith(", better.")
 
 
 def test_where_no_model_beats_the_mark_the_verdict_names_them_all() -> None:
     found = compared(EDGE, EDGE)
     assert answer(found) == ("none_beats_mark", "binance m0")
-    assert found.headline.endswith(": worse, and no other map is nearer.")
+    assert found.headline.endswith(", worse.")
+    assert "No other map is nearer." in found.beside
     assert found.models[0].skill < 0
     assert found.models[0].verdict.endswith(": worse")
 
@@ -192,7 +193,7 @@ def test_scores_are_given_within_10_25_and_50_pct_and_the_answer_is_of_the_one_t
         assert [row.scores for row in same.models] == [row.scores for row in one.models]
         assert one.conclusion is not None
         assert one.conclusion.range_pct == at
-        assert f"ithin {at:g} % of the mark" in one.headline
+        assert f"of price within {at:g} %" in one.headline
     with pytest.raises(NothingToCompare, match="10, 25 or 50 % of price, got 15"):
         compare_maps(map_of(MANY), maps, within_pct=15)
 

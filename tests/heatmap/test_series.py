@@ -209,3 +209,13 @@ def test_a_page_is_written_whole_with_the_library_inside(tmp_path: Path) -> None
 def test_parts_that_do_not_fit_are_refused(more: dict[str, Any], found: str) -> None:
     with pytest.raises(BadInput, match=found):
         series_of([], **more)
+
+
+def test_a_page_opens_near_the_path_of_the_price_and_has_all_that_a_picture_has() -> None:
+    series = series_of([(n, "long", px, 1e6) for n in range(HOURS) for px in (60.0, 95.0)])
+    picture, page = series_figure(series), series_figure(series, captioned=False)
+    low, high = 10 ** np.array(page.layout.yaxis.range)
+    assert low == pytest.approx(series.mark_px.min() / 1.25)
+    assert high <= series.mark_px.max() * 1.25
+    assert 10 ** picture.layout.yaxis.range[0] <= 60.0 < low
+    assert [len(trace.y) for trace in page.data] == [len(trace.y) for trace in picture.data]
