@@ -299,7 +299,7 @@ def _graded(
         return Text(figure, style="dim")
     word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
     if word == "better" and by_chance:
-        return Text(f"{figure} by chance", style="dim")
+        return Text(f"{figure} as by chance", style="dim")
     return Text.assemble(figure, " ", (f"{word} {skill:+.0%}", SKILL_STYLES[word]))
 
 
