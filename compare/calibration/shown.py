@@ -233,7 +233,9 @@ def _pull(ridge: float, only: str | None) -> str:
 def _carried(chosen: Choices) -> str:
     """What coins have in common, by how far maps of coins were off that the fit had not seen."""
     nearest = min(chosen.coordinates, key=lambda row: row.left_out_pct).coordinate
-    each = ", ".join(f"{row.left_out_pct:.2f} % with {IN_COMMON[row.coordinate]}" for row in chosen.coordinates)
+    each = ", ".join(
+        f"{row.left_out_pct:.2f} % with {IN_COMMON[row.coordinate]}" for row in chosen.coordinates
+    )
     why = "" if nearest == chosen.coordinate else ", since the nearest is not clearly nearer"
     return f"what coins have in common, {TRIED}: {each}. Used: {IN_COMMON[chosen.coordinate]}{why}"
 

@@ -153,8 +153,9 @@ class LeverageModel(
     Nodes up to `reach` times a market's highest leverage hold something, null: up to the highest itself, as files of
     before were fitted; what follows the mark is bounded by maintenance alone.
     `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
-    where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
-    held too rarely. Raises `BadInput` where they are not shares.
+    where nothing was held out, or nothing transferred; `known_bounds` are of `known_coins`, from days left out, and
+    hold on the venue that they were fitted on; `own_bounds` stand in files of before and are not used. Raises
+    `BadInput` where they are not shares.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
@@ -169,6 +170,8 @@ class LeverageModel(
     coins: dict[str, CoinShares] = {}
     bounds: Bounds | None = None
     own_bounds: Bounds | None = None
+    known_bounds: Bounds | None = None
+    known_coins: tuple[str, ...] = ()
     correction: Correction | None = None
     reach: float | None = None
 
@@ -209,7 +212,7 @@ class LeverageModel(
         long, short = (_as_rows(change(self.shares(side))) for side in SIDES)
         return msgspec.structs.replace(
             self, coordinate=coordinate, long=long, short=short, coins={}, bounds=None, own_bounds=None,
-            correction=None,
+            known_bounds=None, known_coins=(), correction=None,
         )  # fmt: skip
 
     def null_share(self, side: str) -> float:
