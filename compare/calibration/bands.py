@@ -5,8 +5,9 @@ blocks of coin and day, and a jackknife over coins with Student's t, since coins
 not covered may be of any size class: intervals are widened to hold what they would be if all of it were like the class
 that differs most (`widened`).
 
-Bounds come from maps of coins that the fit has not seen (`statistics.conformal`; method, 5.5), per side and distance.
-Those of known coins on later days are no others: what an earlier fit misses on a few later days is too few to tell.
+Bounds come from held-out maps (`statistics.conformal`; method, 5.5), per side and distance, and are of two kinds by
+what is asked: of a coin that the fit has not seen from coins left out; of a coin that it has seen from days left out,
+since what coins have of their own is not missing there.
 """
 
 from collections.abc import Callable, Sequence
@@ -18,7 +19,7 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import Fitted, coins_of, layer_maps, left_out
+from liqtruth.compare.calibration.selection import Fitted, coins_of, days_left_out, layer_maps, left_out
 from liqtruth.compare.calibration.side_fit import RIDGE, SideFit
 from liqtruth.compare.statistics.conformal import (
     FEWEST_INDEPENDENT,
@@ -43,6 +44,7 @@ DRAWS: Final = 200
 FEWEST_BLOCKS: Final = 2
 FEWEST_COINS: Final = 3
 """Coins below which leaving one out does not show how coins differ."""
+FEWEST_DAYS: Final = 2
 DISTANCES_PCT: Final = (1.0, 2.0, 3.0, 5.0, 7.5, 10.0, 15.0, 20.0, 25.0)
 
 
@@ -181,14 +183,27 @@ def bands_of_model(model: LeverageModel | LeverageWeights, side: str) -> tuple[f
 
 
 def bounds_of(pairs: Sequence[Sample], fitted: Fitted) -> Bounds | None:
-    """From the maps of coins left out; null where these are too few."""
+    """For coins that the fit has not seen, from the maps of coins left out; null where these are too few."""
     if not enough_maps(pairs):
         return None
-    coins = coins_of(pairs)
-    long, short = (_side_bounds(pairs, left_out(pairs, fitted, side), side) for side in SIDES)
+    return _bounds(
+        pairs, lambda side: left_out(pairs, fitted, side), "each drawn by a fit on the other coins"
+    )
+
+
+def known_bounds_of(pairs: Sequence[Sample], fitted: Fitted, ridge: float | None) -> Bounds | None:
+    """For other days of the coins that the fit has seen, from days left out; null where these are too few."""
+    if not enough_days(pairs):
+        return None
+    how = "each half of the days drawn by a fit on the other half"
+    return _bounds(pairs, lambda side: days_left_out(pairs, fitted, side, ridge), how)
+
+
+def _bounds(pairs: Sequence[Sample], maps: Callable[[str], FloatArray], how: str) -> Bounds:
+    long, short = (_side_bounds(pairs, maps(side), side) for side in SIDES)
     basis = (
-        f"{LEVEL:.0%} bounds from {len(pairs)} maps of {len(coins)} coins, of which {_independent(pairs)} count as "
-        "independent, each drawn by a fit on the other coins"
+        f"{LEVEL:.0%} bounds from {len(pairs)} maps of {len(coins_of(pairs))} coins, of which {_independent(pairs)} "
+        f"count as independent, {how}"
     )
     return Bounds(long, short, basis)
 
@@ -197,6 +212,11 @@ def enough_maps(pairs: Sequence[Sample]) -> bool:
     """Whether quantiles of `LEVEL` exist and tell of coins: `FEWEST_INDEPENDENT` maps of `FEWEST_COINS`. Of two coins
     each would be drawn by the other alone: bounds of that held on 48 to 77 % of the maps of a third (synthetic)."""
     return len(coins_of(pairs)) >= FEWEST_COINS and _independent(pairs) >= FEWEST_INDEPENDENT
+
+
+def enough_days(pairs: Sequence[Sample]) -> bool:
+    """Whether besides either half of the days has `FEWEST_DAYS` to be drawn by the other."""
+    return enough_maps(pairs) and len({pair.day for pair in pairs}) >= 2 * FEWEST_DAYS
 
 
 def _independent(pairs: Sequence[Sample]) -> int:
@@ -218,7 +238,7 @@ def curves(maps: FloatArray, side: str) -> FloatArray:
 
 
 def held_out(pairs: Sequence[Sample], maps: FloatArray, side: str, layer: str) -> Conformal:
-    """Bounds of one layer from the maps (pairs, bins) that fits without their coin have drawn."""
+    """Bounds of one layer from maps (pairs, bins) that fits without their coin, or without their days, have drawn."""
     found = residuals(layer_maps(pairs, side, layer), maps, side)
     return Conformal.of(found, curves(maps, side), *_coins_and_days(pairs))
 

@@ -13,6 +13,7 @@ from liqtruth.compare.calibration.bands import (
     Unseen,
     bands_of_fit,
     bounds_of,
+    known_bounds_of,
     spread_of,
 )
 from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage, observed_to
@@ -140,7 +141,7 @@ class LeverageFit:
         fitted, pairs = self.pooled_.fitted_, self.pooled_.samples_
         made = (self.made_at or datetime.now(UTC)).astimezone(UTC)
         long, short = (_rows(fitted.shares(side)) for side in SIDES)
-        own = self._own_shares()
+        own, known = self._own_shares(), known_bounds_of(pairs, fitted, self.pooled_.ridge_)
         return LeverageModel(
             name=self.name,
             kind="fitted",
@@ -157,6 +158,8 @@ class LeverageFit:
             coordinate=fitted.coordinate,
             coins={coin: CoinShares(*(_rows(each[side]) for side in SIDES)) for coin, each in own.items()},
             bounds=bounds_of(pairs, fitted),
+            known_bounds=known,
+            known_coins=() if known is None else self.pooled_.coins_,
             reach=MAINTENANCE,
             fades=FADES if fitted.coordinate == MIXED else None,
         )

@@ -26,7 +26,7 @@ from liqtruth.compare.calibration.side_fit import (
     separable,
 )
 from liqtruth.compare.statistics.intervals import student
-from liqtruth.compare.statistics.map_scores import wasserstein_pct
+from liqtruth.compare.statistics.map_scores import BINS, wasserstein_pct
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import MIXED, MIXED_OF, Coordinate, LeverageModel
 from liqtruth.heatmap.grid import FloatArray
@@ -134,6 +134,20 @@ def left_out(pairs: Sequence[Sample], fitted: Fitted, side: str) -> FloatArray:
     """Maps (pairs, bins) that the other coins' shares draw of each pair."""
     shares = {coin: fitted.shares(side, coin) for coin in coins_of(pairs)}
     return drawn(pairs, side, fitted.coordinate, shares)
+
+
+def days_left_out(pairs: Sequence[Sample], fitted: Fitted, side: str, ridge: float | None) -> FloatArray:
+    """Maps (pairs, bins) that each half of the days, the earlier and the later, draws of the other; by each coin's own
+    shares with a `ridge`. `pairs` are those that the fit has seen."""
+    days = np.array([pair.day for pair in pairs])
+    early = days < np.median(np.unique(days))
+    maps = np.empty((len(pairs), BINS))
+    for kept in (early, ~early):
+        other = [pair for pair, seen in zip(pairs, kept, strict=True) if not seen]
+        if other:
+            shares = fitted.of(side).of_pairs(kept, coins_of(other), ridge)
+            maps[~kept] = drawn(other, side, fitted.coordinate, shares)
+    return maps
 
 
 def layer_maps(pairs: Sequence[Sample], side: str, layer: str = "crowd") -> FloatArray:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import msgspec
 
 from liqtruth.compare.calibration.bands import LABELS, NULL, Band, bands_of_model
-from liqtruth.compare.calibration.record import UNCOUNTED, FitRecord, SideRecord
+from liqtruth.compare.calibration.record import UNCOUNTED, Choices, FitRecord, SideRecord
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.estimator.model.leverage import LeverageWeights, bell, tiers
-from liqtruth.estimator.model.leverage_model import PRIOR, LeverageModel, leverage_model_named
+from liqtruth.estimator.model.leverage_model import MIXED, PRIOR, LeverageModel, leverage_model_named
 from liqtruth.heatmap.drawing import page
 from liqtruth.heatmap.drawing.theme import EXACT, FAINT, MARK, MODELS, SIDE_COLORS, themed
 from liqtruth.heatmap.levels import SIDES
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
 STANDS: Final = "{}s that stand within 30 % of price"
 PANEL_PX: Final = 400
 BASELINES: Final = ("tiers", "bell", PRIOR)
+TRIED: Final = "each coin drawn by a fit on the others and off (W1) by"
+IN_COMMON: Final = {
+    "leverage": "the same leverage on every coin",
+    "of-maximum": "leverage as a part of the coin's highest",
+    "of-volatility": "less leverage the more a coin moves",
+    MIXED: "a part of each",
+}
 COLORS: Final = {"tiers": FAINT, "bell": MODELS[1], PRIOR: MODELS[2]}
 
 
@@ -223,16 +230,25 @@ def _pull(ridge: float, only: str | None) -> str:
     return f"{ridge:g}" if only is None else f"{ridge:g} with {only} alone"
 
 
+def _carried(chosen: Choices) -> str:
+    """What coins have in common, by how far maps of coins were off that the fit had not seen."""
+    nearest = min(chosen.coordinates, key=lambda row: row.left_out_pct).coordinate
+    each = ", ".join(
+        f"{row.left_out_pct:.2f} % with {IN_COMMON[row.coordinate]}" for row in chosen.coordinates
+    )
+    why = "" if nearest == chosen.coordinate else ", since the nearest is not clearly nearer"
+    return f"what coins have in common, {TRIED}: {each}. Used: {IN_COMMON[chosen.coordinate]}{why}"
+
+
 def _choices(record: FitRecord) -> Iterator[str]:
     """What the data chose, and by how much."""
     chosen = record.choices
     if chosen.coordinates:
-        each = ", ".join(f"{row.coordinate} {row.left_out_pct:.2f} %" for row in chosen.coordinates)
-        yield f"coordinate by coins left out, distance of the crowd's map: {each}; taken: {chosen.coordinate}"
+        yield _carried(chosen)
     if chosen.pulls:
-        each = ", ".join(f"{_pull(row.ridge, row.only)} {row.left_out_pct:.2f} %" for row in chosen.pulls)
+        each = ", ".join(f"{row.left_out_pct:.2f} % at {_pull(row.ridge, row.only)}" for row in chosen.pulls)
         taken = _pull(chosen.pull, chosen.only)
-        yield f"pull to the prior by coins left out, distance of the crowd's map: {each}; taken: {taken}"
+        yield f"how strongly the fit is held to the shipped leverages, {TRIED}: {each}. Used: {taken}"
     if chosen.deviations:
         best = min(chosen.deviations, key=lambda row: row.own_pct)
         taken = "taken" if chosen.ridge is not None else "not taken"

@@ -31,7 +31,7 @@ from numpy.typing import NDArray
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on, smoothed
 from liqtruth.compare.statistics.map_scores import BINS
 from liqtruth.compare.statistics.non_negative import at_most_one
-from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed
+from liqtruth.compare.statistics.normal_equations import Blocks, Normal, formed, summed
 from liqtruth.estimator.model.leverage_model import (
     MAINTENANCE,
     MIXED,
@@ -192,11 +192,27 @@ class SideFit:
     def deviating(self, coin: str, ridge: float) -> FloatArray:
         """Shares of one coin: fitted to its own blocks, penalty to the pooled shares by `ridge`."""
         own = None if self.blocks is None else self.blocks.by_coin.get(coin)
-        if own is None:
-            return self.shares
+        return self.shares if own is None else self._deviating(own, self.shares, ridge)
+
+    def _deviating(self, own: Normal, pooled: FloatArray, ridge: float) -> FloatArray:
         pull = replace(self.pull, ridge=ridge) if self.pull.only else Pull(ridge)
-        weight, _ = solved(own, self.shares[:, self.free], pull)
+        weight, _ = solved(own, pooled[:, self.free], pull)
         return completed(weight, self.towards, self.free)[0]
+
+    def of_pairs(self, kept: BoolArray, coins: Sequence[str], ridge: float | None) -> dict[str, FloatArray]:
+        """Shares per coin as if only the pairs that are `kept` had been seen, under the variances of the last round:
+        pooled, with a `ridge` the coin's own where any of its pairs is."""
+        by_coin = {} if self.blocks is None else self.blocks.by_coin_of(kept)
+        if not by_coin:
+            return dict.fromkeys(coins, self.towards)
+        guess = self._weights(frozenset())
+        pooled = self._completed(self._solved(summed([*by_coin.values()]), guess))
+        if ridge is None:
+            return dict.fromkeys(coins, pooled)
+        return {
+            coin: self._deviating(by_coin[coin], pooled, ridge) if coin in by_coin else pooled
+            for coin in coins
+        }
 
 
 def separable(

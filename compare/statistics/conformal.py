@@ -9,8 +9,10 @@ Of n independent residuals the one of rank k = (n + 1)(1 - level) / 2 has (1 - l
 of a coin soon after each other hold the same positions, so n is not their number but that of `independent_maps`, and
 rank k of n is the quantile (k - 1) / (n - 1) of all. Fewer than `FEWEST_INDEPENDENT` have no such rank.
 
-A distance has no bounds where the lower end would be nothing on more than a third of held-out maps, which tells nobody
-anything, or where quantiles of the other coins held too rarely on each coin in turn.
+A distance has no bounds where the lower end would be nothing on more than a third of held-out maps, which tells
+nobody anything, or where quantiles of the other coins held too rarely on each coin in turn. Elsewhere all maps have
+them: those whose lower end is above nothing are maps that draw much, and the truth lies below bounds of these more
+often.
 """
 
 from collections.abc import Sequence
@@ -66,9 +68,9 @@ class Conformal:
         ]
         return cls(low, high, tuple(reasons))
 
-    def covers(self, found: FloatArray, drawn: FloatArray) -> FloatArray:
+    def covers(self, found: FloatArray) -> FloatArray:
         """Of further maps: 1 where the truth lies within, 0 where not, nan where bounds are withheld."""
-        given = lower_end(self.low, drawn) & np.array([reason is None for reason in self.withheld])
+        given = np.array([reason is None for reason in self.withheld])
         return np.where(given, covered(self.low, self.high, found), np.nan)
 
 

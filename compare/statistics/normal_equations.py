@@ -32,7 +32,7 @@ class Normal:
 
 def formed(normal: Callable[[IntArray], Normal], rows: IntArray) -> Normal:
     """The equations of pairs by their rows, which ascend, in double precision; `normal` forms those of a few."""
-    return _sum([normal(rows[at : at + PAIRS_AT_ONCE]) for at in range(0, len(rows), PAIRS_AT_ONCE)])
+    return summed([normal(rows[at : at + PAIRS_AT_ONCE]) for at in range(0, len(rows), PAIRS_AT_ONCE)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,13 @@ class Blocks:
 
     @cached_property
     def by_coin(self) -> dict[str, Normal]:
+        return self.by_coin_of(np.ones(len(self.of_pairs), np.bool_))
+
+    def by_coin_of(self, kept: NDArray[np.bool_]) -> dict[str, Normal]:
+        """The equations of the pairs that are `kept` (pairs,), by coin; a coin without any is not among them."""
         coins = np.array([_coin(name) for name in self.of_pairs])
-        each = dict.fromkeys(coins.tolist())
-        return {coin: formed(self.normal, np.flatnonzero(coins == coin)) for coin in each}
+        each = dict.fromkeys(coins[kept].tolist())
+        return {coin: formed(self.normal, np.flatnonzero(kept & (coins == coin))) for coin in each}
 
     def of_coins(self, coins: Sequence[str]) -> NDArray[np.bool_]:
         """Which blocks are of these coins."""
@@ -59,11 +63,11 @@ class Blocks:
     def without(self, gone: frozenset[str]) -> Normal | None:
         """All blocks but those of these coins; null where none is left."""
         left = [normal for coin, normal in self.by_coin.items() if coin not in gone]
-        return _sum(left) if left else None
+        return summed(left) if left else None
 
     def summed(self) -> Normal:
         """All blocks."""
-        return _sum([*self.by_coin.values()])
+        return summed([*self.by_coin.values()])
 
     def each_summed(self, times: IntArray) -> Iterator[Normal]:
         """Per row of `times` (sums, blocks) all blocks, each so many times."""
@@ -98,7 +102,8 @@ def _mirrored(columns: int) -> IntArray:
     return place
 
 
-def _sum(parts: Sequence[Normal]) -> Normal:
+def summed(parts: Sequence[Normal]) -> Normal:
+    """The equations of all parts, of which there is at least one."""
     matrix, right = parts[0].matrix.astype(np.float64), parts[0].right.copy()
     for one in parts[1:]:
         matrix += one.matrix

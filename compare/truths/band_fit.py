@@ -241,8 +241,7 @@ def _tuples(shares: FloatArray) -> tuple[tuple[float, ...], ...]:
 
 
 def _row(one: BandSample) -> SampleRow:
-    """Effective sample sizes by the smallest band where they are given, else zero."""
-    effective = [float(np.nan_to_num(one.of(side).effective).min()) for side in SIDES]
+    effective = [_effective(one.of(side)) for side in SIDES]
     sample = one.sample
     return SampleRow(
         sample.coin,
@@ -254,6 +253,12 @@ def _row(one: BandSample) -> SampleRow:
         (1.0, 1.0),
         (effective[0], effective[1]),
     )
+
+
+def _effective(side: SideBands) -> float:
+    """The smallest effective sample size of bands that hold anything; zero where one is not known, or none does."""
+    filled = side.share > 0
+    return float(np.nan_to_num(side.effective[filled]).min()) if filled.any() else 0.0
 
 
 def _mean(values: Sequence[float]) -> float:

@@ -15,7 +15,7 @@ import numpy as np
 
 from liqtruth.compare.calibration.bands import (
     DISTANCES_PCT,
-    curves,
+    enough_days,
     enough_maps,
     held_out,
     residuals,
@@ -25,6 +25,7 @@ from liqtruth.compare.calibration.selection import (
     Fitted,
     PooledFit,
     coins_of,
+    days_left_out,
     fit_coordinates,
     layer_maps,
     left_out,
@@ -240,26 +241,34 @@ def _drawn(pairs: Sequence[Sample], fold: Fold, fit: PooledFit) -> _Drawn:
     judged = Judged(test, seen)
     fitted = {side: fit.maps(test, side) for side in SIDES}
     rivals = {(side, layer): baselines(judged, side, layer, pairs) for side in SIDES for layer in LAYERS}
-    return _Drawn(judged, fit, fitted, rivals, *_inside(judged, fit, fitted))
+    return _Drawn(judged, fit, fitted, rivals, *_inside(judged, fit, fitted, new_coin=fold.coin is not None))
 
 
 def _inside(
-    judged: Judged, fit: PooledFit, fitted: dict[str, FloatArray]
+    judged: Judged, fit: PooledFit, fitted: dict[str, FloatArray], *, new_coin: bool
 ) -> tuple[dict[tuple[str, str], FloatArray], dict[tuple[str, str], FloatArray]]:
-    """Whether the truth lies within bounds that come from coins left out of what the fit has seen, and how wide these
-    are (upper over lower factor); nan where they are withheld, and where seen coins or maps are too few."""
+    """Whether the truth lies within bounds, and how wide these are (upper over lower factor); nan where they are
+    withheld, and where seen coins or maps are too few. They come from what the fit has seen: of a `new` coin from coins
+    left out, else from days left out."""
     inside, widths = {}, {}
-    known = enough_maps(judged.seen)
+    known = enough_maps(judged.seen) if new_coin else enough_days(judged.seen)
+    held = {side: _held_out_maps(judged.seen, fit, side, new_coin) for side in SIDES} if known else {}
     for side, layer in ((side, layer) for side in SIDES for layer in LAYERS):
         found = np.full((len(judged.pairs), len(DISTANCES_PCT)), np.nan)
         wide = found
         if known:
-            bounds = held_out(judged.seen, left_out(judged.seen, fit.fitted_, side), side, layer)
+            bounds = held_out(judged.seen, held[side], side, layer)
             new = residuals(layer_maps(judged.pairs, side, layer), fitted[side], side)
-            found = bounds.covers(new, curves(fitted[side], side))
+            found = bounds.covers(new)
             wide = np.where(np.isfinite(found), np.exp(bounds.high - bounds.low), np.nan)
         inside[side, layer], widths[side, layer] = found, wide
     return inside, widths
+
+
+def _held_out_maps(seen: Sequence[Sample], fit: PooledFit, side: str, new_coin: bool) -> FloatArray:
+    if new_coin:
+        return left_out(seen, fit.fitted_, side)
+    return days_left_out(seen, fit.fitted_, side, fit.ridge_)
 
 
 def _side_backtest(

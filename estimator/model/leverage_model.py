@@ -157,8 +157,9 @@ class LeverageModel(
     before were fitted; what follows the mark is bounded by maintenance alone. What a mixture has in other coordinates
     than the highest fades out between the parts of it in `fades`; null: it does not, as in files of before.
     `coins` deviate from the pooled shares on the venue that they were fitted on. `bounds` and `correction` are null
-    where nothing was held out, or nothing transferred; `own_bounds` stand in files of before and are not used: they
-    held too rarely. Raises `BadInput` where they are not shares.
+    where nothing was held out, or nothing transferred; `known_bounds` are of `known_coins`, from days left out, and
+    hold on the venue that they were fitted on; `own_bounds` stand in files of before and are not used. Raises
+    `BadInput` where they are not shares.
     """
 
     schema: Literal["liqtruth.leverage_model/1"] = SCHEMA
@@ -173,6 +174,8 @@ class LeverageModel(
     coins: dict[str, CoinShares] = {}
     bounds: Bounds | None = None
     own_bounds: Bounds | None = None
+    known_bounds: Bounds | None = None
+    known_coins: tuple[str, ...] = ()
     correction: Correction | None = None
     reach: float | None = None
     fades: tuple[float, float] | None = None
@@ -216,7 +219,7 @@ class LeverageModel(
         long, short = (_as_rows(change(self.shares(side))) for side in SIDES)
         return msgspec.structs.replace(
             self, coordinate=coordinate, long=long, short=short, coins={}, bounds=None, own_bounds=None,
-            correction=None,
+            known_bounds=None, known_coins=(), correction=None,
         )  # fmt: skip
 
     def null_share(self, side: str) -> float:

@@ -8,10 +8,12 @@ shares of open interest, o = `CURVE_OFFSET`:
 
     low = max(0, low_factor (C + o) - o),    high = max(0, high_factor (C + o) - o),    likely by the middle factor
 
-A lower end of nothing is withheld, as is what the model withholds.
+What the model withholds at a distance is withheld on every map. A lower end of nothing is shown elsewhere: on maps
+chosen by what is drawn of them, bounds would hold more rarely than on all.
 
 Held-out maps were of the venue that the model was fitted on. Its bounds hold there, and where its level was calibrated;
-elsewhere there are none.
+elsewhere there are none. On that venue coins that the fit has seen have bounds from days left out, others those from
+coins left out.
 """
 
 from collections.abc import Iterable, Iterator
@@ -111,7 +113,7 @@ def of_market(model: LeverageModel, venue: str, coin: str) -> LeverageModel:
 def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap) -> shown.MapBounds | None:
     """Bounds of `drawn`, a whole map of `model`; null where the model has none, or none that hold on `venue`."""
     open_interest = drawn.coverage.open_interest_usd
-    known = _known(model, venue)
+    known = _known(model, venue, drawn.coin)
     if known is None or not open_interest:
         return None
     long, short = (
@@ -121,9 +123,12 @@ def bounds_of(model: LeverageModel | LeverageWeights, venue: str, drawn: Heatmap
     return shown.MapBounds(long, short, LEVEL, known.basis)
 
 
-def _known(model: LeverageModel | LeverageWeights, venue: str) -> Bounds | None:
-    """Those that a fitted model brings, on a venue whose level it has."""
-    return model.bounds if isinstance(model, LeverageModel) and is_levelled(model, venue) else None
+def _known(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Bounds | None:
+    """Those that a fitted model brings, on a venue whose level it has; of a coin that it has seen there, others."""
+    if not isinstance(model, LeverageModel) or not is_levelled(model, venue):
+        return None
+    seen = venue == TRAINED_ON and coin in model.known_coins and model.correction is None
+    return model.known_bounds if seen else model.bounds
 
 
 def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) -> Notes:
@@ -132,7 +137,7 @@ def bounds_notes(model: LeverageModel | LeverageWeights, venue: str, coin: str) 
         return ()
     if not is_levelled(model, venue):
         return (note("unbounded_not_levelled", venue=venue),)
-    if model.bounds is None:
+    if _known(model, venue, coin) is None:
         return (note("unbounded"),)
     return ()
 
@@ -147,10 +152,7 @@ def _side(bounds: SideBounds, curve_usd: FloatArray, open_interest_usd: float) -
         ]
 
     low = within(bounds.low)
-    reasons = [
-        shown.NOTHING_BELOW if reason is None and end == 0 else reason
-        for reason, end in zip(bounds.withheld or (None,) * len(low), low, strict=True)
-    ]
+    reasons = bounds.withheld or (None,) * len(low)
 
     def given(amounts: Iterable[float | None]) -> tuple[float | None, ...]:
         return tuple(
@@ -169,5 +171,5 @@ def _side(bounds: SideBounds, curve_usd: FloatArray, open_interest_usd: float) -
         whales_low_usd=given(of_interest(bounds.whales_low)),
         whales_high_usd=given(of_interest(bounds.whales_high)),
         likely_usd=tuple(within(bounds.middle)) if bounds.middle else tuple(curve_usd.tolist()),  # type: ignore[arg-type]
-        withheld=tuple(reasons) if any(reasons) else (),
+        withheld=reasons if any(reasons) else (),
     )

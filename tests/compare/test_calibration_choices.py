@@ -7,7 +7,15 @@ import msgspec
 import numpy as np
 import pytest
 
-from liqtruth.compare.calibration.bands import DISTANCES_PCT, Spread, bounds_of, enough_maps, widened
+from liqtruth.compare.calibration.bands import (
+    DISTANCES_PCT,
+    Spread,
+    bounds_of,
+    enough_maps,
+    held_out,
+    known_bounds_of,
+    widened,
+)
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (
@@ -24,6 +32,7 @@ from liqtruth.compare.calibration.selection import (
     PooledFit,
     choose_coordinate,
     coins_of,
+    days_left_out,
     fit_coordinates,
     left_out,
 )
@@ -326,6 +335,38 @@ class TestBounds:
         assert given
         assert all(low <= high and whales == 0.0 for low, high, whales, _ in given)  # type: ignore[operator]
         assert bounds.long.crowd_share == pytest.approx(1.0)
+
+    def test_coins_that_have_something_of_their_own_are_bounded_closer_where_the_fit_has_seen_them(
+        self, pairs: tuple[Sample, ...]
+    ) -> None:
+        medians = dict(zip(HIGHEST, (6.0, 12.0, 24.0), strict=True))
+        own = [drawn_in(one, "leverage", log_normal_shares(medians[one.coin], 0.3, 0.7)) for one in pairs]
+        fit = PooledFit(PRIOR, ("leverage",)).fit(own)
+        new = held_out(own, left_out(own, fit.fitted_, "long"), "long", "crowd")
+        known = held_out(own, days_left_out(own, fit.fitted_, "long", fit.ridge_), "long", "crowd")
+        assert np.all((known.high - known.low)[-4:] < 0.5 * (new.high - new.low)[-4:])
+
+    def test_a_day_left_out_has_no_part_in_its_own_map(self, shared: tuple[Sample, ...]) -> None:
+        """Other people on the later days draw the earlier ones anew, and the later ones as before."""
+        days = np.array([pair.day for pair in shared])
+        late = days >= np.median(np.unique(days))
+        other = log_normal_shares(30.0, 0.3, 0.7)
+        changed = [
+            drawn_in(pair, "leverage", other) if is_late else pair
+            for pair, is_late in zip(shared, late, strict=True)
+        ]
+        before, after = (
+            days_left_out(one, fit_coordinates(one, PRIOR, ("leverage",))[0], "long", None)
+            for one in (shared, changed)
+        )
+        moved = np.abs(after - before).sum(axis=1) / before.sum(axis=1)
+        assert moved[late].max() < 0.5 * moved[~late].min()
+
+    def test_half_a_history_of_one_day_bounds_no_known_coin(self, shared: tuple[Sample, ...]) -> None:
+        days = sorted({pair.day for pair in shared})
+        few = [pair for pair in shared if pair.day in days[:3]]
+        assert known_bounds_of(few, fit_coordinates(few, PRIOR, ("leverage",))[0], None) is None
+        assert known_bounds_of(shared, fit_coordinates(shared, PRIOR, ("leverage",))[0], None) is not None
 
     @pytest.mark.parametrize("coins", [("ONE",), ("ONE", "TWO")])
     def test_fewer_than_three_coins_bound_nothing(

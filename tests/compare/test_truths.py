@@ -264,6 +264,22 @@ class TestCommand:
         assert model.provenance.synthetic
         assert "Wasserstein" not in page.read_text().split("plotlyjs")[0]
 
+    @pytest.mark.parametrize(("effective", "passes"), [(500, True), (5, False)])
+    def test_a_band_that_holds_nothing_closes_no_gate(
+        self, read: Store, tmp_path: Path, effective: int, passes: bool
+    ) -> None:
+        path = tmp_path / "bands.csv"
+        header, *rows = table(path, ("0-2", "2-5", "5-10")).read_text().splitlines()
+        counted = [
+            f"{row},0".replace(",10000.0,", ",0,") if ",0-2," in row else f"{row},{effective}" for row in rows
+        ]
+        path.write_text("\n".join([f"{header},effective", *counted]))
+        CliRunner().invoke(calibrate_app, ["fit", COIN, "--truth", str(path), "--name", "one-empty"])
+        _, record = load(read.settings.data_dir, "one-empty")
+        assert record is not None
+        assert record.effective_positions == effective
+        assert record.passes == passes
+
     def test_a_folder_of_tables_is_fitted_under_its_name(self, read: Store, history: Path) -> None:
         line = ["fit", COIN, "--truth", str(history), "--name", "of-tables"]
         CliRunner().invoke(calibrate_app, line)

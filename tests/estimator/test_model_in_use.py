@@ -195,17 +195,15 @@ def test_bounds_are_the_formula_of_the_maps_own_curve() -> None:
             (np.array(factor) * (curve + CURVE_OFFSET) - CURVE_OFFSET) * OPEN_INTEREST_USD
             for factor in (SIDE_BOUNDS.low, SIDE_BOUNDS.high)
         )
-        given = low > 0
-        assert 0 < given.sum() < given.size
-        assert [reason is None for reason in found.reasons] == given.tolist()
-        assert [amount for amount in found.low_usd if amount is not None] == pytest.approx(low[given])
-        assert [amount for amount in found.high_usd if amount is not None] == pytest.approx(high[given])
+        assert 0 < (low > 0).sum() < low.size
+        assert found.reasons == (None,) * low.size
+        assert found.low_usd == pytest.approx(np.maximum(low, 0.0))
+        assert found.high_usd == pytest.approx(high)
         assert found.modelled_usd == pytest.approx(curve * OPEN_INTEREST_USD)
         likely = np.maximum(np.array(SIDE_BOUNDS.middle) * (curve + CURVE_OFFSET) - CURVE_OFFSET, 0.0)
         assert found.likely_usd == pytest.approx(likely * OPEN_INTEREST_USD)
         assert found.crowd_usd == pytest.approx(0.5 * curve * OPEN_INTEREST_USD)
-        whales = np.array(SIDE_BOUNDS.whales_high)[given] * OPEN_INTEREST_USD
-        assert [amount for amount in found.whales_high_usd if amount is not None] == pytest.approx(whales)
+        assert found.whales_high_usd == pytest.approx(np.array(SIDE_BOUNDS.whales_high) * OPEN_INTEREST_USD)
 
 
 @given(st.floats(0.1, 1.0), st.floats(1.0, 10.0))
@@ -248,6 +246,15 @@ def test_a_venue_has_bounds_only_where_the_model_was_fitted_or_levelled_to_it() 
             f"no bounds: the model is not calibrated to {venue} (liqtruth transfer {venue})"
             in shown_notes(made)
         )
+
+
+def test_coins_that_the_fit_has_seen_have_their_own_bounds_on_its_venue_alone() -> None:
+    narrow = replace_bounds(low=(0.9,) * 4, high=(1.1,) * 4)
+    seen, unseen = (fitted(known_bounds=narrow, known_coins=(coin,)) for coin in ("BTC", "ETH"))
+    assert drawn(seen).bounds == drawn(fitted(bounds=narrow)).bounds
+    assert drawn(unseen).bounds == drawn(fitted()).bounds
+    levelled = msgspec.structs.replace(seen, kind="transferred", correction=correction_of("okx"))
+    assert drawn(levelled, "okx").bounds == drawn(fitted(correction=correction_of("okx")), "okx").bounds
 
 
 def test_a_part_of_the_map_has_no_bounds() -> None:
