@@ -63,7 +63,7 @@ def graded(
         return Text(shown, style="dim")
     word = "no better" if abs(skill) <= SAME_SKILL else "better" if skill > 0 else "worse"
     if word == "better" and by_chance:
-        return Text(f"{shown} by chance", style="dim")
+        return Text(f"{shown} as by chance", style="dim")
     return Text.assemble(shown, " ", (f"{word} {skill:+.0%}", SKILL_STYLES[word]))
 
 
