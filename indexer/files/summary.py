@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from liqtruth.heatmap.drawing.view import MORE_THAN_ALL, TOO_MUCH_USD
+from liqtruth.heatmap.drawing.view import TOO_MUCH_USD
+from liqtruth.heatmap.heatmap import MORE_THAN_ALL
 from liqtruth.heatmap.words.notes import Note, Notes
 from liqtruth.heatmap.words.text import counted, percent, usd
 from liqtruth.indexer.errors import ImportRefused
