@@ -5,7 +5,7 @@ Whatever is not there by the end is named. What was read is stored, so that the 
 
 import asyncio
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 
 from liqtruth.compare.check import CheckPlan
@@ -13,7 +13,7 @@ from liqtruth.estimator.feeds.fetch import FetchReport, all_of, fetchable, fetch
 from liqtruth.heatmap.errors import LiqtruthError, SourceUnreachable
 from liqtruth.heatmap.words.notes import any_synthetic
 from liqtruth.indexer.discovery.find import Discovery
-from liqtruth.indexer.info.budget import Budget
+from liqtruth.indexer.info.budget import Budget, RequestRefused
 from liqtruth.indexer.info.client import InfoClient
 from liqtruth.indexer.sweep.largest import Endpoint, LargestReport, read_largest
 from liqtruth.indexer.sweep.order_book import store_books
@@ -114,14 +114,16 @@ async def _ended(fetched: asyncio.Task[None], plan: CheckPlan, *, by_hand: bool)
 
 
 async def _own_url(store: Store, endpoint: Endpoint) -> str | None:
-    """A synthetic exchange has venues of its own, at the same endpoint: those of the world are other markets."""
+    """A synthetic exchange has venues of its own, at the same endpoint: those of the world are other markets. Raises
+    `SourceUnreachable` where the endpoint does not answer: the world is not asked in place of it."""
     if endpoint.url == HYPERLIQUID_URL:
         return None
     budget = Budget.shared(endpoint.weight_per_minute, endpoint.url, store.settings.data_dir)
     async with InfoClient(
         endpoint.url, budget, store.settings.request_timeout_s, 1, endpoint.patience
     ) as client:
-        await client.reported_time_s()
+        with suppress(RequestRefused):  # whoever refuses the question is there
+            await client.post("exchangeStatus")
         return endpoint.url if any_synthetic([client.source]) else None
 
 

@@ -184,6 +184,14 @@ def test_an_exchange_that_is_away_leaves_what_is_stored(store: Store, served: Sa
     assert labels(store, plan) == ["binance vintages", "binance tiers"]
 
 
+def test_an_endpoint_of_ones_own_that_is_away_has_nobody_asked_in_its_place(store: Store) -> None:
+    plan = CheckPlan(coins=["BTC"], venues=["binance"], days=5, within_s=20.0)
+    read = gather(store, plan, Endpoint(NOWHERE, NOWHERE, None, patience=Patience(attempts=1)), Watching())
+    assert not read.series, "the venues of the world are other markets than those of a sandbox"
+    assert read.failed
+    assert all(NOWHERE in why for why in read.failed)
+
+
 def test_without_positions_or_without_a_map_there_is_no_answer(store: Store, served: SandboxServer) -> None:
     plan = CheckPlan(coins=["BTC"], venues=[], coverage=0.3)
     with pytest.raises(NothingStored):
