@@ -136,6 +136,7 @@ def index_sweep(
             base_url=exchange.url,
             dexes=dexes,
             weight_per_minute=budget,
+            timeout_s=settings().request_timeout_s,
             data_dir=settings().data_dir,
             books=LARGEST,
         )

@@ -45,7 +45,7 @@ ANSWERS: Final[Mapping[str, str]] = {
 """Codes of conclusions, as short as a cell."""
 
 
-def write_index(folder: Path, now: datetime | None = None) -> Reports:
+def write_index(folder: Path) -> Reports:
     """Write `index.html` of what lies in the folder; raises `LiqtruthError` where it cannot be read or written."""
     reports = read_reports(folder)
     by_coin = _by_coin(reports.past)
@@ -54,9 +54,9 @@ def write_index(folder: Path, now: datetime | None = None) -> Reports:
         folder / INDEX,
         TITLE,
         synthetic=any(one.content.synthetic for one in reports.past),
-        age=None if latest is None else age_of(latest, now, lead="latest:"),
+        age=None if latest is None else age_of(latest, lead="latest:"),
         about=[_counts(reports, by_coin)],
-        sections=[*_sections(by_coin, folder, now)],
+        sections=[*_sections(by_coin, folder)],
         notes=[*_remarks(reports)],
         notes_heading="What is not here",
     )
@@ -88,7 +88,7 @@ def _by_coin(past: Sequence[Past]) -> dict[str, list[Past]]:
     return found
 
 
-def _sections(by_coin: Mapping[str, Sequence[Past]], folder: Path, now: datetime | None) -> Iterator[Section]:
+def _sections(by_coin: Mapping[str, Sequence[Past]], folder: Path) -> Iterator[Section]:
     from markupsafe import Markup
 
     if len(by_coin) > 1:
@@ -98,7 +98,7 @@ def _sections(by_coin: Mapping[str, Sequence[Past]], folder: Path, now: datetime
         latest = past[-1].content
         yield Section(
             coin,
-            Markup("{}: {}").format(age_of(latest.as_of, now), latest.verdict),
+            Markup("{}: {}").format(age_of(latest.as_of), latest.verdict),
             {f"trend-{place}": ("W1, percent of price, over the reports", _trend_figure(drawn))}
             if drawn
             else {},

@@ -307,9 +307,9 @@ def _gain_range(splits: Sequence[SplitFindings], rival: str) -> str:
     return f"by {low} %" if low == high else f"by {low} to {high} %"
 
 
-def beats(split: SplitFindings, rival: str, layer: str = "crowd") -> bool:
-    """Whether the fit is nearer than the rival beyond doubt."""
-    gain = split.main(layer).gain(rival)
+def beats(split: SplitFindings, rival: str) -> bool:
+    """Whether the fit is nearer to the crowd than the rival beyond doubt."""
+    gain = split.main("crowd").gain(rival)
     return gain is not None and bool(gain.shown)
 
 

@@ -6,7 +6,6 @@ gone on with by the next one.
 """
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -115,24 +114,20 @@ class FeedWatchReport:
         return 0 if all(venue.is_whole for venue in self.venues) else PartlyRead.exit_code
 
 
-def watch_feeds(
-    store: Store, plan: FeedWatchPlan, on_start: Callable[[], None] | None = None
-) -> FeedWatchReport:
+def watch_feeds(store: Store, plan: FeedWatchPlan) -> FeedWatchReport:
     """Collect until a signal or `for_s` ends it. Raises `BadInput` for a venue that only comes from files."""
     for venue in plan.venues:
         if not venue.fetchable:
             raise BadInput(f"{venue.name} cannot be watched ({venue.note})")
-    return asyncio.run(_watch(store, plan, on_start))
+    return asyncio.run(_watch(store, plan))
 
 
-async def _watch(store: Store, plan: FeedWatchPlan, on_start: Callable[[], None] | None) -> FeedWatchReport:
+async def _watch(store: Store, plan: FeedWatchPlan) -> FeedWatchReport:
     collectors = [Collector(store, plan, venue) for venue in plan.venues]
     stop = stopping(plan.for_s)
     tasks = [asyncio.create_task(collector.run()) for collector in collectors]
     collecting = asyncio.gather(*tasks)
     ending = asyncio.create_task(stop.wait())
-    if on_start is not None:
-        on_start()
     try:
         either: tuple[asyncio.Future[Any], ...] = (collecting, ending)
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)

@@ -49,11 +49,11 @@ def within(column: str, least: float, most: float, required: bool = False) -> Bo
     return Bound(column, wrong, f"a number from {least:g} to {most:g}")
 
 
-def timely(now: datetime, column: str = "ts") -> Bound:
+def timely(now: datetime) -> Bound:
     """Not before there were such markets, and not of the future by the clock `now`."""
-    value = pl.col(column)
+    value = pl.col("ts")
     wrong = value.is_null() | ~value.is_between(EARLIEST, now + AHEAD)
-    return Bound(column, wrong, f"a time from {EARLIEST:%Y} to now")
+    return Bound("ts", wrong, f"a time from {EARLIEST:%Y} to now")
 
 
 _priced: Final = (

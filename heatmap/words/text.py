@@ -162,9 +162,9 @@ def format_duration(length: timedelta) -> str:
     return f"{seconds / UNIT_S[unit]:.15g}{unit}"
 
 
-def is_timely(moment: datetime, now: datetime | None = None) -> bool:
-    """Whether `moment` may be true by the clock `now` (default: this machine's)."""
-    return EARLIEST <= moment <= (now or datetime.now(UTC)) + AHEAD
+def is_timely(moment: datetime) -> bool:
+    """Whether `moment` may be true by this machine's clock."""
+    return EARLIEST <= moment <= datetime.now(UTC) + AHEAD
 
 
 def is_timely_ms(ms: float, now_s: float | None = None) -> bool:

@@ -55,10 +55,8 @@ def betas_of(closes: pl.DataFrame, coin: str) -> dict[str, float]:
     return {name: beta for name, beta in {**found, coin: 1.0}.items() if beta is not None}
 
 
-def stored_betas(
-    store: Store, coin: str, at: datetime | None = None, length: timedelta = LENGTH
-) -> dict[str, float]:
-    """Betas from the stored candles of the exchange, of the `length` before `at` (default: the last candle).
+def stored_betas(store: Store, coin: str, at: datetime | None = None) -> dict[str, float]:
+    """Betas from the stored candles of the exchange, of the `LENGTH` before `at` (default: the last candle).
 
     Nothing that closed after `at` is used. Raises `MissingData` with the remedy where there are none.
     """
@@ -77,7 +75,7 @@ def stored_betas(
     parts = [own.with_columns(coin=pl.lit(coin))]
     parts += [_candles(store, name, at).with_columns(coin=pl.lit(name)) for name in others]
     closes = pl.concat(parts).filter(
-        (pl.col("interval_s") == interval_s) & (pl.col("ts") > last - length) & (pl.col("ts") <= last)
+        (pl.col("interval_s") == interval_s) & (pl.col("ts") > last - LENGTH) & (pl.col("ts") <= last)
     )
     return betas_of(closes, coin)
 

@@ -1,11 +1,9 @@
 """A node's state file into the store, with markets and margin tables, and the marks that such a file does not hold."""
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
 
 import polars as pl
 
@@ -15,7 +13,7 @@ from liqtruth.indexer.errors import ImportRefused
 from liqtruth.indexer.files.tables.layouts import recognise_table
 from liqtruth.indexer.files.tables.position_rows import markets_of_table
 from liqtruth.indexer.info.budget import USUAL_WEIGHT_PER_MINUTE, Budget
-from liqtruth.indexer.info.client import InfoClient, find_dexes
+from liqtruth.indexer.info.client import ALL, InfoClient, find_dexes
 from liqtruth.indexer.margin.checks import Checks
 from liqtruth.indexer.node.formats import OnProgress
 from liqtruth.indexer.node.listing import meta_json
@@ -138,18 +136,15 @@ def marks_of_file(path: Path) -> pl.DataFrame:
 def marks_of_endpoint(
     base_url: str,
     timeout_s: float,
-    dexes: Sequence[str] | Literal["all"] = "all",
     data_dir: Path | None = None,
 ) -> pl.DataFrame:
     """`dex`, `coin`, `mark_px` of now; a node's own info server does not serve them, the exchange does."""
     budget = Budget.shared(USUAL_WEIGHT_PER_MINUTE, base_url, data_dir)
-    return asyncio.run(_asked(base_url, timeout_s, dexes, budget))
+    return asyncio.run(_asked(base_url, timeout_s, budget))
 
 
-async def _asked(
-    base_url: str, timeout_s: float, dexes: Sequence[str] | Literal["all"], budget: Budget
-) -> pl.DataFrame:
+async def _asked(base_url: str, timeout_s: float, budget: Budget) -> pl.DataFrame:
     async with InfoClient(base_url, budget, timeout_s, 4) as client:
-        names = await find_dexes(client, dexes)
+        names = await find_dexes(client, ALL)
         markets = markets_of_dexes({dex: await client.meta_and_asset_ctxs(dex) for dex in names})
     return markets.drop_nulls("mark_px").select("dex", "coin", "mark_px")

@@ -39,6 +39,9 @@ LATE_S: Final = 30.0
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 TRIES: Final = 3
+REMEDY: Final = (
+    "restore it from a copy, or start the watch again: it leaves the file out and reads its accounts anew"
+)
 
 
 @dataclass
@@ -242,7 +245,7 @@ def _batches(store: Store, batches: str) -> tuple[pl.DataFrame, pl.DataFrame]:
             paths = tuple(asked.column(str, sql, id=batches))
         with suppress(FileNotFoundError):
             return _frames(store.lake.place, paths)
-    raise gone(store.lake.place, paths[-1])
+    raise gone(store.lake.place, paths[-1], REMEDY)
 
 
 @lru_cache(maxsize=1)
@@ -252,5 +255,5 @@ def _frames(place: Place, paths: tuple[str, ...]) -> tuple[pl.DataFrame, pl.Data
 
 
 def _all(place: Place, paths: Sequence[str], kind: str, schema: Schema) -> pl.DataFrame:
-    found = (read_parquet(place, f"{path}-{kind}.parquet")[0] for path in paths)
+    found = (read_parquet(place, f"{path}-{kind}.parquet", remedy=REMEDY)[0] for path in paths)
     return pl.concat([empty(schema), *found])

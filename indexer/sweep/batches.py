@@ -20,12 +20,15 @@ from sqlmodel import Session, col, delete, select
 from liqtruth.heatmap.errors import LiqtruthError
 from liqtruth.indexer.frames import ACCOUNTS, POSITIONS, conform, empty
 from liqtruth.storage.database.tables import Sweep, SweepPart, upsert
+from liqtruth.storage.errors import FileDamaged, FileUnreadable
 from liqtruth.storage.places.parquet import gone, put_parquet, read_parquet, unique
 from liqtruth.storage.store import Store
 
 FOLDER: Final = "sweeps"
 ABANDONED: Final = timedelta(days=1)
 """A sweep that nobody resumes and that began longer ago was broken off."""
+KINDS: Final = ("positions", "accounts")
+REMEDY: Final = "restore it from a copy, or begin the sweep anew with --restart"
 UNDER_WAY: Final = "the same sweep is under way in another process; wait for it to end"
 
 
@@ -53,8 +56,13 @@ class SweepParts:
         base_url: str,
         shown: str,
         restart: bool = False,
+        damaged: list[FileDamaged] | None = None,
     ) -> Self:
-        """The unfinished sweep of the same accounts, or a new one; `restart` forgets the unfinished."""
+        """The unfinished sweep of the same accounts, or a new one; `restart` forgets the unfinished.
+
+        Raises `FileDamaged` for a batch that cannot be read. Where `damaged` is given, the faults are put there, and
+        these batches count as not stored.
+        """
         key = sweep_key(addresses, dex, base_url)
         query = select(Sweep).where(col(Sweep.id).startswith(key), col(Sweep.finished_at).is_(None))
         with store.database.session() as session:
@@ -63,7 +71,7 @@ class SweepParts:
             for sweep in unfinished:
                 cls(store, sweep).drop()
         elif unfinished:
-            return cls._resumed(store, unfinished[0])
+            return cls._resumed(store, unfinished[0], damaged)
         return cls._begun(store, key, addresses, dex, shown)
 
     @classmethod
@@ -87,10 +95,12 @@ class SweepParts:
         return cls(store, sweep)
 
     @classmethod
-    def _resumed(cls, store: Store, sweep: Sweep) -> Self:
+    def _resumed(cls, store: Store, sweep: Sweep, damaged: list[FileDamaged] | None) -> Self:
         query = select(SweepPart).where(SweepPart.sweep_id == sweep.id).order_by(col(SweepPart.part))
         with store.database.session() as session:
             parts = cls(store, sweep, list(session.exec(query).all()))
+        if damaged is not None:
+            parts._leave_out_damaged(damaged)
         parts.stored = set(parts.accounts()["address"])
         return parts
 
@@ -114,6 +124,26 @@ class SweepParts:
         self.parts.append(part)
         self.stored |= addresses
 
+    def _leave_out_damaged(self, damaged: list[FileDamaged]) -> None:
+        for part in list(self.parts):
+            try:
+                for kind in KINDS:
+                    self._file(f"{part.path}-{kind}.parquet")
+            except FileUnreadable:
+                raise
+            except FileDamaged as error:
+                damaged.append(error)
+                self._leave_out(part)
+
+    def _leave_out(self, part: SweepPart) -> None:
+        self.parts.remove(part)
+        of_part = (col(SweepPart.sweep_id) == part.sweep_id, col(SweepPart.part) == part.part)
+
+        def left_out(session: Session) -> None:
+            session.exec(delete(SweepPart).where(*of_part))
+
+        self.store.database.transact(left_out)
+
     def positions(self) -> pl.DataFrame:
         """Positions of all stored accounts, not reconciled."""
         return self._read("positions", empty(POSITIONS))
@@ -128,9 +158,9 @@ class SweepParts:
 
     def _file(self, name: str) -> pl.DataFrame:
         try:
-            return read_parquet(self.store.lake.place, name)[0]
+            return read_parquet(self.store.lake.place, name, remedy=REMEDY)[0]
         except FileNotFoundError:
-            raise gone(self.store.lake.place, name) from None
+            raise gone(self.store.lake.place, name, REMEDY) from None
 
     def finish(self) -> None:
         """Mark the sweep as done and remove its batches."""

@@ -25,6 +25,7 @@ from liqtruth.indexer.sweep.batches import SweepParts
 from liqtruth.indexer.watch.live_book import LiveBook
 from liqtruth.storage.database.markets import store_markets, store_universe
 from liqtruth.storage.database.records import Reading, Universe
+from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.net.long_runs import aside
 from liqtruth.storage.store import Store
 
@@ -53,6 +54,8 @@ class Keeper:
     book_id: str = ""
     batch: list[AccountReading] = field(default_factory=list)
     traded: dict[str, datetime] = field(default_factory=dict)
+    damaged: list[FileDamaged] = field(default_factory=list)
+    """Batches of earlier runs that cannot be read; their accounts are read again."""
     _unnoted: list[AccountReading] = field(default_factory=list)
     _markets: list[pl.DataFrame] = field(default_factory=list)
     _universes: list[Universe] = field(default_factory=list)
@@ -78,7 +81,9 @@ class Keeper:
         return LiveBook.load(self.store)
 
     def _next_parts(self) -> SweepParts:
-        return SweepParts.resume(self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url)
+        return SweepParts.resume(
+            self.store, NAME, ",".join(self.dexes), self.base_url, self._shown_url, damaged=self.damaged
+        )
 
     def read(self, readings: Sequence[AccountReading]) -> None:
         """To be stored."""

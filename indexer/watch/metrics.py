@@ -69,7 +69,7 @@ class WatchCollector(Collector):
 
 
 @contextmanager
-def serving_metrics(state: WatchState, port: int | None, host: str = "127.0.0.1") -> Iterator[int | None]:
+def serving_metrics(state: WatchState, port: int | None) -> Iterator[int | None]:
     """Serve `/metrics` for the block and give the port (0 takes a free one); null serves nothing."""
     if port is None:
         yield None
@@ -77,7 +77,7 @@ def serving_metrics(state: WatchState, port: int | None, host: str = "127.0.0.1"
     registry = CollectorRegistry()
     registry.register(WatchCollector(state))
     try:
-        server, thread = start_http_server(port, host, registry)
+        server, thread = start_http_server(port, "127.0.0.1", registry)
     except OSError as error:
         raise BadInput(
             f"--metrics-port {port}: cannot listen ({error.strerror}); 0 takes a free one"

@@ -181,6 +181,8 @@ class Watch:
         """The last book, the batches after it, and the address book."""
         tables = self.book.tables
         self.book = self.keeper.resume(shown_url)
+        for error in self.keeper.damaged:
+            self.note_fault("resume", error)
         self.book.tables = tables
         self.book.lay_over(self.keeper.parts.accounts(), self.keeper.parts.positions())
         self.crawl_queue.note_reads(self.book.accounts, self.book.positions)

@@ -45,7 +45,6 @@ BLOCK: Final = 2**20
 _TIME: Final = re.compile(rb"(?<![\d.])1[5-9]\d{11}(?![\d.])")
 _DECIMAL: Final = re.compile(rb'"-?\d+\.\d+"')
 _MARK: Final = re.compile(rb'"(markPx|mark_px|markPrice)":"[^"]*"')
-_ENTRY: Final = re.compile(rb'"position":\{')
 _CLOSED: Final = (
     b'{"type":"oneWay","position":{"coin":"SANDBOX-CLOSED","szi":"-0.0","leverage":{"type":"cross","value":20},'
     b'"entryPx":null,"positionValue":"0.0","unrealizedPnl":"0.0","returnOnEquity":"0.0","liquidationPx":null,'

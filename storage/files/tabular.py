@@ -143,10 +143,10 @@ def recognise(header: Sequence[str], layouts: Sequence[Layout]) -> Layout | None
     return max(fitting, key=lambda layout: len(layout.columns), default=None)
 
 
-def shortened(names: Sequence[str], most: int = 60) -> str:
+def shortened(names: Sequence[str]) -> str:
     """A list of names that leaves room for the text after it."""
     text = ", ".join(names)
-    return text if len(text) <= most else f"{text[:most]}... ({len(names)} columns)"
+    return text if len(text) <= 60 else f"{text[:60]}... ({len(names)} columns)"
 
 
 def select_columns(table: pl.DataFrame, mapping: Mapping[str, str], place: Path) -> pl.DataFrame:

@@ -5,6 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,6 +22,7 @@ from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.server import SandboxServer, serving_in_thread
 from liqtruth.sandbox.truth import addresses
 from liqtruth.storage.database.sessions import WRITING
+from liqtruth.storage.errors import FileDamaged
 from liqtruth.storage.store import Settings, Store
 from tests.markets import market_of
 
@@ -225,6 +227,29 @@ async def test_a_restart_takes_up_what_was_stored(live: SandboxServer, tmp_path:
             await until(lambda: all_read(again))
         assert again.state.reads >= again.state.pairs_read, "trades were missed while nobody listened"
         assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+
+
+@pytest.mark.parametrize(
+    "harm", [Path.unlink, lambda path: path.write_bytes(b"PAR1")], ids=["gone", "cut off"]
+)
+@pytest.mark.parametrize("kind", ["positions", "accounts"])
+async def test_a_batch_that_is_damaged_is_named_and_its_accounts_are_read_anew(
+    live: SandboxServer, store: Store, harm: Callable[[Path], object], kind: str
+) -> None:
+    async with watching(store, live) as watch:
+        watch.keeper.store_book = nothing  # type: ignore[method-assign]  # as where it is killed before its first book
+        await until(lambda: all_read(watch))
+    harm(max(store.lake.root.glob(f"sweeps/*/*-{kind}.parquet")))
+    with pytest.raises(FileDamaged, match="start the watch again"):
+        positions_as_of(store)
+    async with watching(store, live) as again:
+        await until(lambda: all_read(again))
+        assert again.state.faults.counts["resume: FileDamaged"] == 1
+    assert sizes(positions_as_of(store)) == sizes(live.true_positions())
+
+
+async def nothing(*_: Any) -> None:
+    """Done."""
 
 
 async def test_faults_on_the_way_change_nothing_in_the_end(store: Store, going_on: Market) -> None:
