@@ -12,7 +12,6 @@ from liqtruth.compare.calibration.bands import (
     Spread,
     bounds_of,
     enough_maps,
-    held_out,
     known_bounds_of,
     widened,
 )
@@ -33,6 +32,7 @@ from liqtruth.compare.calibration.selection import (
     choose_coordinate,
     coins_of,
     days_left_out,
+    distances,
     fit_coordinates,
     left_out,
 )
@@ -51,6 +51,7 @@ from liqtruth.estimator.model.leverage_model import (
     parts_of,
 )
 from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.levels import SIDES
 from tests.compare.calibrated_markets import (
     LEVERAGE,
     PRIOR,
@@ -336,15 +337,15 @@ class TestBounds:
         assert all(low <= high and whales == 0.0 for low, high, whales, _ in given)  # type: ignore[operator]
         assert bounds.long.crowd_share == pytest.approx(1.0)
 
-    def test_coins_that_have_something_of_their_own_are_bounded_closer_where_the_fit_has_seen_them(
+    def test_coins_that_have_something_of_their_own_are_drawn_nearer_by_other_days_than_by_other_coins(
         self, pairs: tuple[Sample, ...]
     ) -> None:
         medians = dict(zip(HIGHEST, (6.0, 12.0, 24.0), strict=True))
         own = [drawn_in(one, "leverage", log_normal_shares(medians[one.coin], 0.3, 0.7)) for one in pairs]
         fit = PooledFit(PRIOR, ("leverage",)).fit(own)
-        new = held_out(own, left_out(own, fit.fitted_, "long"), "long", "crowd")
-        known = held_out(own, days_left_out(own, fit.fitted_, "long", fit.ridge_), "long", "crowd")
-        assert np.all((known.high - known.low)[-4:] < 0.5 * (new.high - new.low)[-4:])
+        by_days = {side: days_left_out(own, fit.fitted_, side, fit.ridge_) for side in SIDES}
+        by_coins = {side: left_out(own, fit.fitted_, side) for side in SIDES}
+        assert distances(own, by_days).mean() < distances(own, by_coins).mean()
 
     def test_a_day_left_out_has_no_part_in_its_own_map(self, shared: tuple[Sample, ...]) -> None:
         """Other people on the later days draw the earlier ones anew, and the later ones as before."""
