@@ -19,9 +19,9 @@ from typing import Final
 import numpy as np
 
 from benchmarks.planted import PLANTED_AT, VENUE, VENUES, Ground, faults, file_of, ground_of, with_whale
-from liqtruth.compare.divergence.diagnosis import CHANGED
-from liqtruth.compare.divergence.divergence import ModelResult
+from liqtruth.compare.diagnosis.diagnosis import CHANGED
 from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.heatmap.words.notes import Note, of_codes
 
 LEAST_MEAN: Final = 0.01

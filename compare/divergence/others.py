@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
-from liqtruth.compare.divergence.divergence import ModelResult
+from liqtruth.compare.diagnosis.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
+from liqtruth.compare.diagnosis.swept import contradicted, swept_levels
+from liqtruth.compare.diagnosis.venues import lacking_venue
 from liqtruth.compare.divergence.judging import Alone
-from liqtruth.compare.divergence.swept import contradicted, swept_levels
-from liqtruth.compare.divergence.venues import lacking_venue
+from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters
+from liqtruth.compare.matching.assignment import ClusterPair, assign_clusters
 from liqtruth.heatmap.clusters.distribution import Cluster
 
 TOLERANCE = 1.0

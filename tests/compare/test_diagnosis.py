@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from liqtruth.compare.divergence.assignment import assign_clusters
-from liqtruth.compare.divergence.diagnosis import by_maps, diagnose
+from liqtruth.compare.diagnosis.diagnosis import by_maps, diagnose
 from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.matching.assignment import assign_clusters
 from liqtruth.compare.statistics.effective_sample_size import granularity, mean_floor_pct
 from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.heatmap import Heatmap

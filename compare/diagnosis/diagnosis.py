@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.compare.divergence.assignment import ClusterPair, Zone
-from liqtruth.compare.divergence.layers import pair
-from liqtruth.compare.divergence.venues import ALL
+from liqtruth.compare.diagnosis.venues import ALL
+from liqtruth.compare.imported.overlap import pair
+from liqtruth.compare.matching.assignment import ClusterPair, Zone
 from liqtruth.compare.statistics.changes import (
     AS_IT_IS,
     LEAST_FACTOR,

@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.divergence.diagnosis import of_one_market, said
-from liqtruth.compare.divergence.layers import pair
-from liqtruth.compare.imported.overlap import apart
+from liqtruth.compare.diagnosis.diagnosis import of_one_market, said
+from liqtruth.compare.imported.overlap import apart, pair
 from liqtruth.compare.observed.reached import WINDOW, Reached
 from liqtruth.compare.statistics.changes import AS_IT_IS, LEAST_SHIFT_PCT, Axis, Change, Fits, Shape
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
