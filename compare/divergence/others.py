@@ -2,15 +2,17 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
-from liqtruth.compare.diagnosis.diagnosis import CHANGED, UNTOLD, beside_models, on_mean
+from liqtruth.compare.diagnosis.diagnosis import CHANGED, UNTOLD, beside_models, models_of, on_mean
+from liqtruth.compare.diagnosis.peaks import one_of, places_of
 from liqtruth.compare.diagnosis.swept import contradicted, swept_levels
 from liqtruth.compare.diagnosis.venues import lacking_venue
 from liqtruth.compare.divergence.judging import Alone
 from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Note, Notes, of_codes, without_codes
 
 
 @dataclass(frozen=True)
@@ -36,9 +38,17 @@ class Others:
         found: Notes = result.diagnosis
         changed: Notes = ()
         if not own.reading:
+            places = places_of(model, self.truth, models_of(model, self.maps))
+            by_peaks = () if places is None else places.noted(partial(self._may_be, model))
+            sets = of_codes(by_peaks, ("looks_one_of",))
+            if places is not None and places.in_place:
+                found = without_codes(found, CHANGED)
             found = self._believable(model, found)
             beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct), self.maps)
-            changed = beside or self._swept(result, model, own, judge, found)
+            if sets:
+                agreeing = (one for one in (*beside, *of_codes(found, CHANGED)) if one_of(sets[0], one))
+                by_peaks = tuple(agreeing)[:1] or sets
+            changed = by_peaks or beside or self._swept(result, model, own, judge, found)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
         venues = lacking_venue(model, self.maps, own.scores.reach_pct)
@@ -47,6 +57,9 @@ class Others:
             diagnosis=(*on_mean(found, self.means), *without_codes(venues, UNTOLD)),
             untold=(*(() if changed else result.untold), *of_codes(venues, UNTOLD)),
         )
+
+    def _may_be(self, model: Heatmap, change: Note) -> bool:
+        return not contradicted(model, change, self.truth, self.reached, self.maps)
 
     def _believable(self, model: Heatmap, found: Notes, named_by: Sequence[Heatmap] = ()) -> Notes:
         """Without an exchange or a move that where the price has been contradicts."""

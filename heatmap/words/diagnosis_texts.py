@@ -18,10 +18,20 @@ def _looks_scaled(values: Values) -> str:
 
 
 def _instead(values: Values) -> str:
+    if "alike" in values:
+        return (
+            f"its peaks then lie where those of the truth and of our models do: correlation {values['alike']:.2f} "
+            f"instead of {values['before']:.2f}"
+        )
     factor, beside = values.get("factor"), values.get("beside")
     scaled = "" if factor is None else f", its distances multiplied by {factor:.2g} as well"
     of = "" if beside is None else f" from {beside}"
     return f"off by {values['then_pct']:.1f} % of price{of} instead of {values['off_pct']:.1f} %{scaled}"
+
+
+def _one_of(values: Values) -> str:
+    causes = ", or ".join(CAUSES[code].format(value) for code, value in values["causes"])
+    return f"it is not right as it is, but one of these: {causes}; the data cannot tell which ({_instead(values)})"
 
 
 def _moves(values: Values) -> str:
@@ -37,6 +47,13 @@ def _others(values: Values) -> str:
     return " and ".join(one for one in values["venues"] if one != values["venue"])
 
 
+CAUSES: Final = {
+    "looks_mirrored": "its sides are exchanged",
+    "looks_moved": "it must be moved by {:+.1f} % of price",
+    "other": "it is of other positions altogether",
+}
+"""What may be wrong with a map, where that cannot be told from another cause."""
+
 DIAGNOSED: Final[dict[str, str | Callable[[Values], str]]] = {
     # what one change would explain, and single clusters
     "looks_mirrored": lambda values: f"its sides look exchanged ({_instead(values)})",
@@ -50,6 +67,7 @@ DIAGNOSED: Final[dict[str, str | Callable[[Values], str]]] = {
         )
         + ": so changed it would fit about as well"
     ),
+    "looks_one_of": _one_of,
     "looks_scaled": _looks_scaled,
     "looks_moved": lambda values: (
         f"it fits best moved by {values['value']:+.1f} % of price ({_instead(values)}): it may be of another moment "
