@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from liqtruth.compare.imported.overlap import apart, common_reach
 from liqtruth.compare.statistics.changes import Axis
@@ -154,7 +155,7 @@ def _smooth(values: FloatArray, width: float) -> FloatArray:
     return np.asarray(np.convolve(padded, weights / weights.sum(), mode="valid"))
 
 
-def _alike(own: FloatArray, other: FloatArray, moves: FloatArray, near: float) -> FloatArray:
+def _alike(own: FloatArray, other: FloatArray, moves: NDArray[np.int64], near: float) -> FloatArray:
     """Correlation of what lies so far from where it would be with what the other has within `near`: shape (moves,)."""
     middle, reach = own.size // 2, round(near / STEP)
     within = np.arange(middle - reach, middle + reach)
