@@ -93,7 +93,9 @@ def said(result: ModelResult, fault: str, honest: float, mark_px: float) -> str:
 def among(one: Note, fault: str) -> bool:
     """Whether a planted exchange or move is among the causes that a note cannot tell apart."""
     wanted = {"looks_mirrored"} if fault == "exchanged" else {"looks_moved"}
-    return fault not in ("none", "stale") and any(
+    if fault == "stale":
+        return any(code == "other" for code, _ in one.values["causes"])
+    return fault != "none" and any(
         code in wanted and (not fault.startswith("moved") or (value < 0) == ("up" in fault))
         for code, value in one.values["causes"]
     )

@@ -6,16 +6,15 @@ the mark, without what is broader than `BROAD` and what is narrower than `NARROW
 mean of them, for the map as it is, moved, and with its sides exchanged.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from liqtruth.compare.imported.overlap import apart, common_reach
 from liqtruth.compare.statistics.changes import Axis
-from liqtruth.heatmap.grid import FloatArray
+from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import Note, Notes, note
 
@@ -41,7 +40,7 @@ TIED: Final = 0.05
 
 CERTAIN: Final = 2.8
 """Times the root mean square of all correlations, those of other moves among them: below that the peaks may be alike by
-chance, and the map may be of other positions altogether."""
+chance, and the map may be of another moment or of other positions altogether."""
 OTHER: Final = ("other", 0.0)
 
 
@@ -97,20 +96,19 @@ class Places:
         best = max(one.alike for one in self.changes)
         return self.as_it_is.alike >= LEAST_ALIKE and self.as_it_is.alike - best >= CLEARER
 
-    def noted(self, may_be: Callable[[Note], bool]) -> Notes:
+    def noted(self) -> Notes:
         """The change that puts the peaks in place, or a set of causes that cannot be told apart; empty where as it is
-        the map is about as much alike. Changes that `may_be` does not hold for are none.
+        the map is about as much alike.
 
         A set is of at most three: where chance may have put the peaks in place, and at most two changes do, that it is
         another map altogether is one of them.
         """
         before = self.as_it_is.alike
-        told = ((one.alike, one.noted(before)) for one in self.changes)
-        found = sorted((one for one in told if may_be(one[1])), key=lambda one: -one[0])
-        best = found[0][0] if found else 0.0
+        found = sorted(self.changes, key=lambda one: -one.alike)
+        best = found[0].alike
         if best < max(LEAST_ALIKE, before + CLEARER):
             return ()
-        tied = [change for alike, change in found if best - alike < TIED]
+        tied = [one.noted(before) for one in found if best - one.alike < TIED]
         causes = [(change.code, change.values["value"]) for change in tied]
         causes += [OTHER] if best < CERTAIN * self.by_chance and len(causes) < 3 else []
         if len(causes) == 1:
@@ -155,7 +153,7 @@ def _smooth(values: FloatArray, width: float) -> FloatArray:
     return np.asarray(np.convolve(padded, weights / weights.sum(), mode="valid"))
 
 
-def _alike(own: FloatArray, other: FloatArray, moves: NDArray[np.int64], near: float) -> FloatArray:
+def _alike(own: FloatArray, other: FloatArray, moves: IntArray, near: float) -> FloatArray:
     """Correlation of what lies so far from where it would be with what the other has within `near`: shape (moves,)."""
     middle, reach = own.size // 2, round(near / STEP)
     within = np.arange(middle - reach, middle + reach)

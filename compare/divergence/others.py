@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from liqtruth.compare.diagnosis.diagnosis import CHANGED, UNTOLD, beside_models, models_of, on_mean
 from liqtruth.compare.diagnosis.peaks import one_of, places_of
@@ -12,7 +11,7 @@ from liqtruth.compare.divergence.judging import Alone
 from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Note, Notes, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
 
 
 @dataclass(frozen=True)
@@ -39,7 +38,7 @@ class Others:
         changed: Notes = ()
         if not own.reading:
             places = places_of(model, self.truth, models_of(model, self.maps))
-            by_peaks = () if places is None else places.noted(partial(self._may_be, model))
+            by_peaks = () if places is None else places.noted()
             sets = of_codes(by_peaks, ("looks_one_of",))
             if places is not None and places.in_place:
                 found = without_codes(found, CHANGED)
@@ -57,9 +56,6 @@ class Others:
             diagnosis=(*on_mean(found, self.means), *without_codes(venues, UNTOLD)),
             untold=(*(() if changed else result.untold), *of_codes(venues, UNTOLD)),
         )
-
-    def _may_be(self, model: Heatmap, change: Note) -> bool:
-        return not contradicted(model, change, self.truth, self.reached, self.maps)
 
     def _believable(self, model: Heatmap, found: Notes, named_by: Sequence[Heatmap] = ()) -> Notes:
         """Without an exchange or a move that where the price has been contradicts."""

@@ -50,7 +50,7 @@ def _others(values: Values) -> str:
 CAUSES: Final = {
     "looks_mirrored": "its sides are exchanged",
     "looks_moved": "it must be moved by {:+.1f} % of price",
-    "other": "it is of other positions altogether",
+    "other": "it is of another moment or of other positions altogether",
 }
 """What may be wrong with a map, where that cannot be told from another cause."""
 
