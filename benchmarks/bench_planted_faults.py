@@ -3,9 +3,10 @@
 
 Rows are faults (`planted.faults`), columns kinds of maps: copies of the exact map and of its crowd, two of our models
 that stand beside the file, a model of another family (bell), a vendor's tiers with shares of its own, and another
-venue's real positions. A cell has how often the fault was named, of how many; then how often another change was (`x`),
-levels where the price has just been were without what is wrong with them (`!`), or it was said that it cannot be told
-(`?`). The last rows are of sums of three venues. Everything is synthetic.
+venue's real positions. A cell has how often the fault was named, of how many; then how often it was among changes that
+cannot be told apart (`+`), another change was named (`x`), levels where the price has just been were without what is
+wrong with them (`!`), or it was said that it cannot be told (`?`). The last rows are of sums of three venues.
+Everything is synthetic.
 """
 
 import argparse
@@ -19,9 +20,9 @@ from typing import Final
 import numpy as np
 
 from benchmarks.planted import PLANTED_AT, VENUE, VENUES, Ground, faults, file_of, ground_of, with_whale
-from liqtruth.compare.divergence.diagnosis import CHANGED
-from liqtruth.compare.divergence.divergence import ModelResult
+from liqtruth.compare.diagnosis.diagnosis import CHANGED
 from liqtruth.compare.divergence.measure import compare_maps
+from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.heatmap.words.notes import Note, of_codes
 
 LEAST_MEAN: Final = 0.01
@@ -82,9 +83,22 @@ def said(result: ModelResult, fault: str, honest: float, mark_px: float) -> str:
         named = bool(codes & WANTED.get(fault, {"looks_moved"}))
     if named:
         return "named"
+    if any(among(one, fault) for one in of_codes(result.diagnosis, ("looks_one_of",))):
+        return "among"
     if codes & CHANGED:
         return "wrong"
     return "swept" if "swept_levels" in codes else "untold" if result.untold else "silent"
+
+
+def among(one: Note, fault: str) -> bool:
+    """Whether a planted exchange or move is among the causes that a note cannot tell apart."""
+    wanted = {"looks_mirrored"} if fault == "exchanged" else {"looks_moved"}
+    if fault == "stale":
+        return any(code == "other" for code, _ in one.values["causes"])
+    return fault != "none" and any(
+        code in wanted and (not fault.startswith("moved") or (value < 0) == ("up" in fault))
+        for code, value in one.values["causes"]
+    )
 
 
 def factor_of(result: ModelResult) -> float:
@@ -112,7 +126,7 @@ def cell(words: list[str]) -> str:
     counts = Counter(words)
     more = "".join(
         f" {mark}{counts[word]}"
-        for word, mark in (("wrong", "x"), ("swept", "!"), ("untold", "?"))
+        for word, mark in (("among", "+"), ("wrong", "x"), ("swept", "!"), ("untold", "?"))
         if counts[word]
     )
     return f"{counts['named']}/{len(words)}{more}"

@@ -226,7 +226,7 @@ def _of_coin(target: Target, coin: str, coins: int) -> Target:
 
 def _json(checked: "Sequence[Checked]") -> str:
     """As `compare` gives it; of several coins a list."""
-    from liqtruth.compare.divergence.divergence import to_json
+    from liqtruth.compare.divergence.as_json import to_json
 
     texts = [to_json(one.comparison.divergence) for one in checked]
     return texts[0] if len(texts) == 1 else f"[{', '.join(texts)}]"

@@ -271,7 +271,7 @@ def export_map(
 
 def export_divergence(result: Any, out: Outputs) -> None:
     """The comparison as JSON and as a page, its scores as a table, its curves as a picture; the answer for people."""
-    from liqtruth.compare.divergence.divergence import to_json
+    from liqtruth.compare.divergence.as_json import to_json
     from liqtruth.storage.places.parquet import write_parquet
 
     divergence, maps = result.divergence, (result.truth_map, result.model_maps)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Unpack
 
 import polars as pl
 
-from liqtruth.compare.divergence.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import Given, measured
 from liqtruth.compare.imported.overlap import told_apart
+from liqtruth.compare.matching.consensus import NOTHING_AROUND, Around, cluster_rows
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.heatmap.drawing.notebook import card, table_html
 from liqtruth.heatmap.heatmap import Heatmap

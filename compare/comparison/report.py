@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from liqtruth.compare.conclusion import CROWD, MARKS
-from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.conclusion.records import CROWD
+from liqtruth.compare.conclusion.sentences import MARKS
+from liqtruth.compare.diagnosis.diagnosis import by_maps
 from liqtruth.compare.divergence.baselines import LABEL, null_of
-from liqtruth.compare.divergence.consensus import beside_text, consensus_sentence, outward
-from liqtruth.compare.divergence.diagnosis import by_maps
 from liqtruth.compare.divergence.divergence import Divergence, range_cell, undefined_reasons
-from liqtruth.compare.divergence.matching import recall_sentence
+from liqtruth.compare.matching.assignment import fates_sentence
+from liqtruth.compare.matching.consensus import beside_text, consensus_sentence, outward
+from liqtruth.compare.matching.matching import recall_sentence
 from liqtruth.compare.statistics.distances import distance_pct, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH
 from liqtruth.compare.statistics.scores import NAMES, SAME_SKILL, Judged

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from liqtruth.compare.comparison.comparison import Comparison, compared
-from liqtruth.compare.divergence.consensus import Around
 from liqtruth.compare.imported.named_files import names_file
 from liqtruth.compare.imported.overlap import apart, shift
 from liqtruth.compare.imported.vendor_map import PictureGiven
+from liqtruth.compare.matching.consensus import Around
 from liqtruth.compare.modelled import clusters_by_window, modelled_map
 from liqtruth.compare.observed.reached import Reached, reached_prices
 from liqtruth.compare.observed.surroundings import depth_of, surroundings_of

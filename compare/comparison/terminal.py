@@ -11,21 +11,16 @@ from rich.table import Table
 from rich.text import Text
 
 from liqtruth.compare.comparison.tables import bullets, captioned, empty_table, figure, folding, graded
-from liqtruth.compare.conclusion import CROWD, MARKS
-from liqtruth.compare.divergence.assignment import fates_sentence
+from liqtruth.compare.conclusion.records import CROWD
+from liqtruth.compare.conclusion.sentences import MARKS
+from liqtruth.compare.diagnosis.diagnosis import by_maps
 from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
-from liqtruth.compare.divergence.consensus import clusters_table
-from liqtruth.compare.divergence.diagnosis import by_maps
-from liqtruth.compare.divergence.divergence import (
-    Divergence,
-    MapSummary,
-    ModelResult,
-    RangeResult,
-    range_cell,
-    undefined_reasons,
-)
-from liqtruth.compare.divergence.matching import ClusterMatch, recall_sentence
+from liqtruth.compare.divergence.divergence import Divergence, range_cell, undefined_reasons
+from liqtruth.compare.divergence.records import MapSummary, ModelResult, RangeResult
 from liqtruth.compare.imported.overlap import NOT_USD
+from liqtruth.compare.matching.assignment import fates_sentence
+from liqtruth.compare.matching.consensus import clusters_table
+from liqtruth.compare.matching.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.statistics.scores import NAMES, Judged
 from liqtruth.heatmap.clusters.facts import surroundings_line
 from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts

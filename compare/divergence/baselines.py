@@ -9,8 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.conclusion import Rival, rivals_of
-from liqtruth.compare.divergence.divergence import BaselineResult, LayerResult, LayerScore
+from liqtruth.compare.conclusion.conclusion import rivals_of
+from liqtruth.compare.conclusion.records import Rival
+from liqtruth.compare.divergence.records import BaselineResult, LayerResult, LayerScore
 from liqtruth.compare.imported.overlap import common_reach, cut
 from liqtruth.compare.statistics.distances import RANGE_PCT, once_per_map
 from liqtruth.compare.statistics.scores import Scores, score, skill

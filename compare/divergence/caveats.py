@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from liqtruth.compare.conclusion import Aside, Scored, barred_values
-from liqtruth.compare.divergence.divergence import RangeScore
+from liqtruth.compare.conclusion.records import Aside, Scored
+from liqtruth.compare.conclusion.sentences import barred_values
+from liqtruth.compare.divergence.records import RangeScore
 from liqtruth.compare.imported.overlap import APART
 from liqtruth.compare.statistics.distances import RANGE_PCT, side_curve
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, mean_floor_pct

@@ -7,31 +7,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from liqtruth.compare.conclusion import (
-    CROWD,
-    RAW,
-    Aside,
-    Barred,
-    Conclusion,
-    Scored,
-    barred,
-    concluded,
-    passes,
-    with_readings,
-)
+from liqtruth.compare.conclusion.conclusion import barred, concluded, passes, with_readings
+from liqtruth.compare.conclusion.records import CROWD, RAW, Aside, Barred, Conclusion, Scored
 from liqtruth.compare.divergence.baselines import baseline_results, null_of, rivals, scored_baselines
-from liqtruth.compare.divergence.divergence import (
+from liqtruth.compare.divergence.judging import CLUSTERS_KEPT, Alone, Judge, is_reading, looks_read, set_aside
+from liqtruth.compare.divergence.layers import layer_results, range_results, with_those_aside
+from liqtruth.compare.divergence.others import Others
+from liqtruth.compare.divergence.records import (
     BaselineResult,
     LayerResult,
     MapSummary,
     ModelResult,
     RangeResult,
 )
-from liqtruth.compare.divergence.judging import CLUSTERS_KEPT, Alone, Judge, is_reading, looks_read, set_aside
-from liqtruth.compare.divergence.layers import layer_results, pair, range_results, with_those_aside
-from liqtruth.compare.divergence.matching import clusters_of, in_range
-from liqtruth.compare.divergence.others import Others
-from liqtruth.compare.imported.overlap import common_reach, lined_up, told_apart
+from liqtruth.compare.imported.overlap import common_reach, lined_up, pair, told_apart
+from liqtruth.compare.matching.matching import clusters_of, in_range
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.compare.statistics.distances import common_range_pct
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity, mean_floor_pct

@@ -1,35 +1,36 @@
-"""A divergence as data, and its JSON: what each map places where, how far models are from the truth, and each score
-beside the no-information baseline's."""
+"""A divergence as data: what each map places where, how far models are from the truth, and each score beside the
+no-information baseline's."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-import msgspec
 import polars as pl
 
-from liqtruth.compare.conclusion import RAW, Aside, Barred, Conclusion, against, sentences
-from liqtruth.compare.divergence.assignment import ClusterPair
-from liqtruth.compare.divergence.consensus import ClusterRow
-from liqtruth.compare.divergence.matching import (
-    ClusterMatch,
-    Recall,
+from liqtruth.compare.conclusion.ranking import Placed
+from liqtruth.compare.conclusion.records import RAW, Conclusion
+from liqtruth.compare.conclusion.sentences import against, sentences
+from liqtruth.compare.divergence.records import (
+    Band,
+    BaselineResult,
+    LayerResult,
+    LayerScore,
+    MapSummary,
+    ModelResult,
+    RangeResult,
+    RangeScore,
 )
-from liqtruth.compare.ranking import Placed
+from liqtruth.compare.matching.consensus import ClusterRow
 from liqtruth.compare.statistics.distances import HEADLINE_PCT
 from liqtruth.compare.statistics.effective_sample_size import Granularity
 from liqtruth.compare.statistics.scores import (
     Gap,
-    Judged,
     Scores,
     gap_sentence,
 )
-from liqtruth.heatmap.clusters.distribution import Cluster
 from liqtruth.heatmap.clusters.facts import Surroundings
-from liqtruth.heatmap.heatmap import Coverage
-from liqtruth.heatmap.levels import Sides
-from liqtruth.heatmap.words.notes import Note, Notes, as_text, texts, written
+from liqtruth.heatmap.words.notes import Notes, texts
 
 SCHEMA: Final = "liqtruth.divergence/1"
 SAME_RANGE_PCT: Final = 0.05
@@ -44,151 +45,6 @@ FRAME: Final[Mapping[str, pl.DataType]] = {
     "ranked": pl.Boolean(),
 }
 """Columns of `Divergence.frame`."""
-
-
-@dataclass(frozen=True)
-class MapSummary:
-    """What a map is, how much it has seen, and where its mass lies; USD at its own mark. `data_moment` is when what it
-    rests on was taken, `only` what a filtered map was filtered by."""
-
-    label: str
-    coin: str
-    venue: str
-    source: str
-    as_of: datetime
-    mark_px: float
-    basis_bps: float
-    in_grid_usd: Sides
-    beyond_usd: Sides
-    never_usd: Sides
-    coverage: Coverage
-    coverage_share: Sides | None
-    share_above: float | None
-    nearest_pct: tuple[float | None, float | None]
-    clusters: tuple[Cluster, ...]
-    assumptions: Notes
-    data_moment: datetime | None = None
-    only: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Band:
-    """One side's mass in one distance band; shares are null where a map has nothing on the side."""
-
-    side: str
-    low_pct: float
-    high_pct: float
-    truth_usd: float
-    truth_share: float | None
-    null_share: float | None
-    model_shares: tuple[float | None, ...]
-
-
-@dataclass(frozen=True)
-class ModelResult:
-    """One model against the whole truth; `skill` is that of the mean Wasserstein-1 of both sides. Only where `ranked`
-    does any of it rank the model: the whole truth has enough positions, and nothing bars the model's fit. `verdict` is
-    of the layer that speaks, and so are the clusters, where `clusters_of` names it: `pairs` are those with the largest
-    shares of both maps, one to one. Where it is null they may judge nothing: each cluster stands alone;
-    `diagnosis` is what seems to be wrong with the model, empty where it is not ranked; `by_chance` where it is no
-    nearer than a map that knows nothing may be, so that no figure of it may be called better; `turned_at`
-    the coverage at which what was not read of the truth could turn how it stands to the mark. `aside` is why it is not
-    ranked among the others: its scores then reach as far as it covers. `untold` is what the truth cannot tell of it."""
-
-    summary: MapSummary
-    scores: Scores
-    skill: float | None
-    verdict: str
-    judged: tuple[Judged, ...]
-    gaps: tuple[Gap, ...]
-    matches: tuple[ClusterMatch, ...]
-    recall: tuple[Recall, ...]
-    ranked: bool = True
-    barred: Barred | None = None
-    pairs: tuple[ClusterPair, ...] = ()
-    diagnosis: Notes = ()
-    by_chance: bool = False
-    turned_at: float | None = None
-    clusters_of: str | None = None
-    aside: Aside | None = None
-    untold: Notes = ()
-
-
-@dataclass(frozen=True)
-class BaselineResult:
-    """A map that anyone has for free, against the whole truth; `ranked` where the truth has enough positions."""
-
-    model: str
-    label: str
-    scores: Scores
-    skill: float | None
-    assumptions: Notes = ()
-    ranked: bool = True
-
-
-@dataclass(frozen=True)
-class LayerScore:
-    """One model against one layer of the truth; `skill` is that of the mean Wasserstein-1 of both sides. It ranks the
-    model only where `ranked`. A map that is set aside is scored within `reach_pct` of the mark, as far as it covers; a
-    reading of the same positions against the whole truth in either layer."""
-
-    label: str
-    scores: Scores
-    skill: float | None
-    ranked: bool = True
-    gaps: tuple[Gap, ...] = ()
-    reach_pct: float | None = None
-
-
-@dataclass(frozen=True)
-class LayerResult:
-    """All models against one layer. `enough` where it rests on so many positions that its shape can be claimed, which
-    `says` puts in words."""
-
-    layer: str
-    granularity: tuple[Granularity, ...]
-    noise_floor_pct: float | None
-    enough: bool
-    says: str
-    null_scores: Scores
-    models: tuple[LayerScore, ...]
-    baselines: tuple[LayerScore, ...] = ()
-
-    @property
-    def effective(self) -> str:
-        """`155 / 159`: effective numbers of longs and shorts, at least."""
-        return " / ".join(f"{side.effective_least:.0f}" for side in self.granularity)
-
-
-@dataclass(frozen=True)
-class RangeScore:
-    """One map against one layer on its own: within `reach_pct` of the mark, the range or as far as map and truth reach.
-    `null_pct` is W1 of the map that knows only the mark there, `noise_floor_pct` that of the truth; `enough` and
-    `ranked` as those of a layer, `turned_at` as of a model."""
-
-    label: str
-    reach_pct: float
-    scores: Scores
-    null_pct: float | None
-    skill: float | None
-    enough: bool = True
-    ranked: bool = True
-    gaps: tuple[Gap, ...] = ()
-    noise_floor_pct: float | None = None
-    turned_at: float | None = None
-
-
-@dataclass(frozen=True)
-class RangeResult:
-    """All maps against one layer within `range_pct` of the mark, none of them cut to what another covers."""
-
-    range_pct: float
-    layer: str
-    enough: bool
-    noise_floor_pct: float | None
-    null_pct: float | None
-    models: tuple[RangeScore, ...]
-    baselines: tuple[RangeScore, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -376,25 +232,3 @@ def undefined_reasons(divergence: Divergence) -> list[str]:
         if row.undefined
     ]
     return list(dict.fromkeys(found))
-
-
-def to_json(divergence: Divergence) -> str:
-    """Indented JSON, keys in the order of the dataclasses; times are ISO 8601, undefined figures null."""
-    content = msgspec.to_builtins(divergence, enc_hook=as_text, builtin_types=(datetime,))
-    content = {("caveat" if name == "caveats" else name): value for name, value in content.items()}
-    content["caveat"] = divergence.caveat
-    if notes := written(_notes(divergence)):
-        content["notes"] = notes
-    return msgspec.json.format(msgspec.json.encode(content), indent=2).decode()
-
-
-def _notes(divergence: Divergence) -> Iterator[Note]:
-    for summary in (divergence.truth, *(result.summary for result in divergence.models)):
-        yield from (*summary.coverage.notes, *summary.assumptions)
-    for baseline in divergence.baselines:
-        yield from baseline.assumptions
-    yield from (*divergence.caveats, *divergence.remarks)
-    for market in divergence.markets:
-        yield from market.lacking
-    for result in divergence.models:
-        yield from result.diagnosis

@@ -11,14 +11,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final
 
-from liqtruth.compare.conclusion import CROWD, RAW, Aside, Barred, Scored, standing_text
-from liqtruth.compare.divergence.assignment import ClusterPair, assign_clusters, unjudged
+from liqtruth.compare.conclusion.records import CROWD, RAW, Aside, Barred, Scored
+from liqtruth.compare.conclusion.sentences import standing_text
+from liqtruth.compare.diagnosis.diagnosis import UNTOLD, diagnose
 from liqtruth.compare.divergence.baselines import null_of
-from liqtruth.compare.divergence.diagnosis import UNTOLD, diagnose
-from liqtruth.compare.divergence.divergence import ModelResult, RangeResult, RangeScore
-from liqtruth.compare.divergence.layers import pair
-from liqtruth.compare.divergence.matching import clusters_of, match_clusters, recall_clusters
-from liqtruth.compare.imported.overlap import common_reach, cut
+from liqtruth.compare.divergence.records import ModelResult, RangeResult, RangeScore
+from liqtruth.compare.imported.overlap import common_reach, cut, pair
+from liqtruth.compare.matching.assignment import ClusterPair, assign_clusters, unjudged
+from liqtruth.compare.matching.matching import clusters_of, match_clusters, recall_clusters
 from liqtruth.compare.statistics.scores import ALIKE, chances_of, score, skill, unranked
 from liqtruth.compare.statistics.unread import turned_at
 from liqtruth.heatmap.clusters.distribution import Cluster

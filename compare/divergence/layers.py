@@ -7,11 +7,12 @@ other map than its own and the truth: no narrow map cuts the others there.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from liqtruth.compare.conclusion import CROWD, RAW, Aside, Barred, passes
+from liqtruth.compare.conclusion.conclusion import passes
+from liqtruth.compare.conclusion.records import CROWD, RAW, Aside, Barred
 from liqtruth.compare.divergence.baselines import layer_scores, null_of, scored_baselines
-from liqtruth.compare.divergence.divergence import LayerResult, LayerScore, RangeResult, RangeScore
-from liqtruth.compare.imported.overlap import common_reach, cut
-from liqtruth.compare.statistics.distances import RANGES_PCT, common_range_pct, once_per_map
+from liqtruth.compare.divergence.records import LayerResult, LayerScore, RangeResult, RangeScore
+from liqtruth.compare.imported.overlap import pair
+from liqtruth.compare.statistics.distances import RANGES_PCT, once_per_map
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, Granularity, granularity, mean_floor_pct
 from liqtruth.compare.statistics.scores import Scores, score, skill, widest_gaps
 from liqtruth.compare.statistics.unread import turned_at
@@ -185,10 +186,3 @@ def _range_result(
         ),
         baselines=tuple(ground.scored(baseline) for baseline in baselines),
     )
-
-
-def pair(truth: Heatmap, model: Heatmap, range_pct: float) -> tuple[Heatmap, Heatmap, float]:
-    """Model and truth cut to what both cover, and how far that reaches within the range, in percent of the mark."""
-    reach = common_reach(truth, model)
-    reach_pct = min(common_range_pct(truth, model, within_pct=range_pct), reach.farthest_pct)
-    return cut(model, reach), cut(truth, reach), reach_pct

@@ -11,14 +11,16 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import TypedDict, Unpack
 
-from liqtruth.compare.conclusion import CROWD, Aside, in_words
+from liqtruth.compare.conclusion.ranking import ranking_of
+from liqtruth.compare.conclusion.records import CROWD, Aside
+from liqtruth.compare.conclusion.sentences import in_words
 from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, reach_remarks, remarks
 from liqtruth.compare.divergence.common import Common, Maps, summarise
-from liqtruth.compare.divergence.divergence import SCHEMA, Band, Divergence
+from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.divergence.judging import read_remarks
+from liqtruth.compare.divergence.records import Band
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.compare.observed.reached import Reached
-from liqtruth.compare.ranking import ranking_of
 from liqtruth.compare.statistics.distances import (
     HEADLINE_PCT,
     RANGES_PCT,

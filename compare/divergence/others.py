@@ -3,15 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from liqtruth.compare.divergence.diagnosis import CHANGED, UNTOLD, beside_models, of_one_market, on_mean
-from liqtruth.compare.divergence.divergence import ModelResult
-from liqtruth.compare.divergence.fine_structure import placed
+from liqtruth.compare.diagnosis.diagnosis import CHANGED, UNTOLD, beside_models, models_of, on_mean
+from liqtruth.compare.diagnosis.fine_structure import placed
+from liqtruth.compare.diagnosis.peaks import one_of, places_of
+from liqtruth.compare.diagnosis.swept import contradicted, swept_levels
+from liqtruth.compare.diagnosis.venues import lacking_venue
 from liqtruth.compare.divergence.judging import Alone
-from liqtruth.compare.divergence.swept import contradicted, swept_levels
-from liqtruth.compare.divergence.venues import lacking_venue
+from liqtruth.compare.divergence.records import ModelResult
 from liqtruth.compare.observed.reached import Reached
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, note, of_codes, without_codes
+from liqtruth.heatmap.words.notes import Notes, of_codes, without_codes
 
 
 @dataclass(frozen=True)
@@ -34,44 +35,40 @@ class Others:
         """The result with what they show: a change that leaves next to nothing beside a model of the same venue, or
         that the price shows, stands in place of one that explains some of the distance from the truth. `judge` is the
         layer that may judge the map."""
-        found: Notes = result.diagnosis
+        found, in_place = result.diagnosis, False
         changed: Notes = ()
-        where = None if own.reading else self._placed(model, own)
-        if where is not None:
-            found = without_codes(found, CHANGED)
-            changed = where or self._swept(result, model, own, judge, found)
-        elif not own.reading:
-            found = self._believable(model, found)
-            beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct), self.maps)
-            changed = beside or self._swept(result, model, own, judge, found)
+        if not own.reading:
+            found, changed, in_place = self._changed(result, model, own, judge)
         if changed:
             found = (*changed, *without_codes(found, CHANGED))
         venues = lacking_venue(model, self.maps, own.scores.reach_pct)
         return replace(
             result,
             diagnosis=(*on_mean(found, self.means), *without_codes(venues, UNTOLD)),
-            untold=(
-                *(() if changed or where is not None else result.untold),
-                *of_codes(venues, UNTOLD),
-            ),
+            untold=(*(() if changed or in_place else result.untold), *of_codes(venues, UNTOLD)),
         )
 
-    def _placed(self, model: Heatmap, own: Alone) -> Notes | None:
-        """The change that the map's fine structure shows beside the models of its venue, empty where it shows that
-        there is none; null where it does not tell."""
-        ours = [
-            one
-            for one in self.maps
-            if one.source == "modelled" and not one.only and of_one_market(model, one)
-        ]
+    def _changed(
+        self, result: ModelResult, model: Heatmap, own: Alone, judge: Heatmap
+    ) -> tuple[Notes, Notes, bool]:
+        """What of the diagnosis stays, the change that stands in place of the rest, and whether the map is known to
+        have its sides and prices in place: first by its fine structure, then by its peaks beside the truth's."""
+        ours, found = models_of(model, self.maps), result.diagnosis
         fitted = placed(model, ours, own.scores.reach_pct) if model.source == "imported" else None
-        if fitted is None:
-            return None
-        if fitted.kind == "as_it_is":
-            return ()
-        value = fitted.move_pct if fitted.kind == "moved" else 0.0
-        code = "looks_moved" if fitted.kind == "moved" else "looks_mirrored"
-        return (note(code, value=value, explained=fitted.explained, as_it_is=fitted.as_it_is),)
+        if fitted is not None:
+            found = without_codes(found, CHANGED)
+            changed = fitted.noted or self._swept(result, model, own, judge, found)
+            return found, changed, fitted.kind == "as_it_is"
+        places = places_of(model, self.truth, ours)
+        by_peaks = () if places is None else places.noted()
+        if places is not None and places.in_place:
+            found = without_codes(found, CHANGED)
+        found = self._believable(model, found)
+        beside = self._believable(model, beside_models(model, self.maps, own.scores.reach_pct), self.maps)
+        if sets := of_codes(by_peaks, ("looks_one_of",)):
+            agreeing = (one for one in (*beside, *of_codes(found, CHANGED)) if one_of(sets[0], one))
+            by_peaks = tuple(agreeing)[:1] or sets
+        return found, by_peaks or beside or self._swept(result, model, own, judge, found), False
 
     def _believable(self, model: Heatmap, found: Notes, named_by: Sequence[Heatmap] = ()) -> Notes:
         """Without an exchange or a move that where the price has been contradicts."""

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from liqtruth.compare.imported.levels import Levels, split, spread
-from liqtruth.compare.statistics.distances import once_per_map
+from liqtruth.compare.statistics.distances import common_range_pct, once_per_map
 from liqtruth.estimator.model.response_matrix import places
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
@@ -270,3 +270,10 @@ def _moved_rows(mass: FloatArray, groups: pl.DataFrame | None, others: pl.DataFr
             frame = pl.concat([frame, groups.drop("group")[group[theirs]]], how="horizontal")
         parts.append(frame)
     return pl.concat([*parts, others.select(parts[0].columns)])
+
+
+def pair(truth: Heatmap, model: Heatmap, range_pct: float) -> tuple[Heatmap, Heatmap, float]:
+    """Model and truth cut to what both cover, and how far that reaches within the range, in percent of the mark."""
+    reach = common_reach(truth, model)
+    reach_pct = min(common_range_pct(truth, model, within_pct=range_pct), reach.farthest_pct)
+    return cut(model, reach), cut(truth, reach), reach_pct

@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.divergence.assignment import FARTHEST, assign_clusters
+from liqtruth.compare.matching.assignment import FARTHEST, assign_clusters
 from liqtruth.compare.moved.followed import Between
 from liqtruth.compare.moved.moved import Amount, Flows, MovedCluster, largest_first, moved_cluster
 from liqtruth.heatmap.clusters.distribution import Cluster, find_clusters

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from liqtruth.compare.conclusion import MARKS
+from liqtruth.compare.conclusion.sentences import MARKS
 from liqtruth.compare.reports.content import Content
 from liqtruth.compare.statistics.scores import SAME_SKILL
 from liqtruth.heatmap.errors import BadInput

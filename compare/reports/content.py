@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import msgspec
 
-from liqtruth.compare.conclusion import CROWD
+from liqtruth.compare.conclusion.records import CROWD
 from liqtruth.compare.divergence.divergence import SCHEMA
 from liqtruth.heatmap.errors import MapFileError
 

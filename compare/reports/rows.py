@@ -11,8 +11,9 @@ from typing import Any, Final
 import msgspec
 import polars as pl
 
-from liqtruth.compare.divergence.assignment import Zone
-from liqtruth.compare.divergence.divergence import Divergence, ModelResult
+from liqtruth.compare.divergence.divergence import Divergence
+from liqtruth.compare.divergence.records import ModelResult
+from liqtruth.compare.matching.assignment import Zone
 from liqtruth.heatmap.clusters.facts import Surroundings, in_atr
 from liqtruth.heatmap.words.notes import as_text
 

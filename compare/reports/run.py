@@ -12,7 +12,7 @@ from typing import Final
 
 from liqtruth.compare.check import Checked, CheckPlan, check_coin, left_out_of_all
 from liqtruth.compare.comparison.report import write_report
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.reports.conditions import Condition, Held, held, not_made
 from liqtruth.compare.reports.content import Content, read_content
 from liqtruth.compare.reports.folder import Place, place_of, prune

@@ -1,7 +1,8 @@
 """The English text of each note: one text per code, a format string or a function of the values.
 
 Beside Python's own formats a text may use the forms of `FORMS` (`{open_interest_usd:usd}`), and `counted:NOUN`.
-Texts of series and models stand in `heatmap.modelling_texts`, those of comparisons in `heatmap.comparison_texts`.
+Texts of series and models stand in `heatmap.modelling_texts`, of comparisons in `comparison_texts`, of what
+is wrong with a map in `diagnosis_texts`, of scores over time and fits in `scoring_texts`.
 """
 
 from collections.abc import Callable, Mapping
@@ -9,7 +10,9 @@ from string import Formatter
 from typing import Any, Final
 
 from liqtruth.heatmap.words.comparison_texts import COMPARED
+from liqtruth.heatmap.words.diagnosis_texts import DIAGNOSED
 from liqtruth.heatmap.words.modelling_texts import MODELLING
+from liqtruth.heatmap.words.scoring_texts import SCORED
 from liqtruth.heatmap.words.text import age, by_side, counted, hours, percent, usd, venue_words
 
 Values = Mapping[str, Any]
@@ -296,4 +299,6 @@ TEXTS: Final[dict[str, str | Callable[[Values], str]]] = {
         "{swept:percent} of the amounts lie between both marks and count as swept"
     ),
     **COMPARED,
+    **DIAGNOSED,
+    **SCORED,
 }

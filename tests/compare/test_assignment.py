@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import linear_sum_assignment
 
-from liqtruth.compare.divergence.assignment import ALONE, ClusterPair, assign_clusters, cheapest
+from liqtruth.compare.matching.assignment import ALONE, ClusterPair, assign_clusters, cheapest
 from liqtruth.heatmap.clusters.distribution import Cluster
 
 TOLERANCE = 1.0

@@ -12,8 +12,10 @@ from rich.console import Console
 from liqtruth.compare.comparison.report import render_report
 from liqtruth.compare.comparison.session import BASELINES, compare_stored
 from liqtruth.compare.comparison.terminal import divergence_view
-from liqtruth.compare.conclusion import RIVALS, rivals_of
-from liqtruth.compare.divergence.divergence import Divergence, to_json
+from liqtruth.compare.conclusion.conclusion import rivals_of
+from liqtruth.compare.conclusion.sentences import RIVALS
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.layers import Cut, layer_of

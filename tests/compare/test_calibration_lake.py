@@ -15,7 +15,7 @@ from liqtruth.commands.calibrate import calibrate_app
 from liqtruth.commands.options.shared import GLOBALS
 from liqtruth.compare.calibration.lake_samples import Gathered, gather, known_positions
 from liqtruth.compare.calibration.record import listed, load
-from liqtruth.compare.conclusion import barred
+from liqtruth.compare.conclusion.conclusion import barred
 from liqtruth.compare.modelled import modelled_map
 from liqtruth.estimator.model.model_in_use import calibrated_model
 from liqtruth.estimator.series.series import MarketSeries

@@ -9,7 +9,7 @@ import pytest
 
 from liqtruth.compare.check import CheckPlan, check_coin, left_out_of_all
 from liqtruth.compare.comparison.session import Files, ages_now, compare_stored
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.errors import VendorMapRefused
 from liqtruth.compare.gather import Gathered, Watching, gather
 from liqtruth.estimator.errors import UnknownChoice

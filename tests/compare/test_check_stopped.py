@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from liqtruth.compare.check import CheckPlan, check_coin
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.gather import Watching, gather
 from liqtruth.indexer.positions.readings import positions_as_of
 from liqtruth.indexer.sweep.largest import Endpoint

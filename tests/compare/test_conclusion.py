@@ -14,8 +14,10 @@ from rich.console import Console
 
 from liqtruth.compare.comparison.report import render_report
 from liqtruth.compare.comparison.terminal import divergence_view
-from liqtruth.compare.conclusion import MARKS, barred, in_words
-from liqtruth.compare.divergence.divergence import Divergence, to_json
+from liqtruth.compare.conclusion.conclusion import barred
+from liqtruth.compare.conclusion.sentences import MARKS, in_words
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.reports.rows import report_frame
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from rich.console import Console
 
 from liqtruth.compare.comparison.comparison import compared
-from liqtruth.compare.divergence.consensus import (
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.matching.consensus import (
     NOTHING_AROUND,
     Around,
     ClusterRow,
@@ -18,7 +19,6 @@ from liqtruth.compare.divergence.consensus import (
     clusters_table,
     consensus_sentence,
 )
-from liqtruth.compare.divergence.divergence import to_json
 from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.clusters.facts import Surroundings, is_stacked
 from liqtruth.heatmap.heatmap import Heatmap

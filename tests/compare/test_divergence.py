@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.divergence.baselines import null_of
-from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, to_json, undefined_reasons
+from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, undefined_reasons
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.errors import NothingToCompare
 from liqtruth.compare.statistics.distances import HEADLINE_PCT, RANGES_PCT

@@ -6,7 +6,8 @@ from dataclasses import fields
 import pytest
 from hypothesis import given
 
-from liqtruth.compare.divergence.divergence import SCHEMA, Divergence, to_json
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from tests.compare.maps import NEAR, TRUTH, Level, levels_of_both, map_of
 

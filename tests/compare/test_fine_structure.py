@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from liqtruth.compare.divergence.fine_structure import Fitted, placed
+from liqtruth.compare.diagnosis.fine_structure import Fitted, placed
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap

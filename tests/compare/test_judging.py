@@ -6,7 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from liqtruth.compare.divergence.divergence import Divergence, to_json
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import Reach, cut
 from liqtruth.heatmap.heatmap import Heatmap, Origin

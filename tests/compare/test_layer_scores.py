@@ -10,7 +10,7 @@ from rich.console import Console
 from liqtruth.compare.comparison.comparison import compared
 from liqtruth.compare.comparison.report import figure, render_report
 from liqtruth.compare.comparison.terminal import divergence_view
-from liqtruth.compare.conclusion import in_words
+from liqtruth.compare.conclusion.sentences import in_words
 from liqtruth.compare.divergence.divergence import Divergence
 from liqtruth.compare.divergence.layers import layer_results
 from liqtruth.compare.divergence.measure import compare_maps

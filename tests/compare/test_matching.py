@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.matching import (
+from liqtruth.compare.matching.matching import (
     Recall,
     covered_share,
     in_range,

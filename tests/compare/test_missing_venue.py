@@ -6,8 +6,8 @@ import numpy as np
 import polars as pl
 import pytest
 
+from liqtruth.compare.diagnosis.venues import lacking_venue
 from liqtruth.compare.divergence.measure import compare_maps
-from liqtruth.compare.divergence.venues import lacking_venue
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import note, of_codes

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from liqtruth.compare.check import Checked
 from liqtruth.compare.comparison.comparison import Comparison, compared
-from liqtruth.compare.divergence.consensus import Around
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
+from liqtruth.compare.matching.consensus import Around
 from liqtruth.compare.reports.conditions import FIGURES, OPERATORS, Value, held, not_made, parse_condition
 from liqtruth.compare.reports.content import Content, read_content
 from liqtruth.compare.reports.folder import folder_of, place_of, prune, read_reports

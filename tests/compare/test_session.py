@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from liqtruth.compare.comparison.session import compare_stored, make_map
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.estimator.errors import UnknownChoice
 from liqtruth.heatmap.errors import BadInput
 from liqtruth.heatmap.files import same, write_map

@@ -53,6 +53,11 @@ COMPUTED: Mapping[str, Mapping[str, Any]] = {
     "missed_holder": {"side": "long", "px": 60_894.4, "share": 0.11, "beside": 0.0, "holder": 0.9},
     "missed_by_several": {"side": "long", "px": 60_894.4, "share": 0.11, "holder": None},
     "looks_mirrored": {"value": 0.0, "off_pct": 4.0, "then_pct": 1.0},
+    "looks_one_of": {
+        "causes": [["looks_mirrored", 0.0], ["looks_moved", -3.0], ["other", 0.0]],
+        "alike": 0.52,
+        "before": 0.04,
+    },
     "looks_scaled": {"value": 2.0, "off_pct": 4.0, "then_pct": 1.0},
     "looks_centred_on_mean": {
         "value": -2.5,

@@ -9,7 +9,8 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from liqtruth.compare.conclusion import barred, barred_text
+from liqtruth.compare.conclusion.conclusion import barred
+from liqtruth.compare.conclusion.sentences import barred_text
 from liqtruth.compare.observed.price_path import MarkPath, last_bar_end, load_path, ranges_after
 from liqtruth.compare.observed.realised import Realised, load_realised
 from liqtruth.compare.scoring.realised.map_series import EXACT, Asked, Piece, count_of_pieces, pieces

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.compare.divergence.matching import in_range
+from liqtruth.compare.matching.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.clusters.distribution import find_clusters
 from liqtruth.heatmap.clusters.facts import is_stacked

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.compare.comparison.comparison import compare
-from liqtruth.compare.divergence.divergence import to_json
+from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import Reach, apart, common_reach, cut, lined_up, shift
 from liqtruth.compare.imported.read import read_map

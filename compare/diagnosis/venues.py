@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from liqtruth.compare.divergence.consensus import venues_of_map
+from liqtruth.compare.matching.consensus import venues_of_map
 from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.clusters.facts import LEVERAGE

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from liqtruth.compare.divergence.assignment import Zone
-from liqtruth.compare.divergence.matching import clusters_of, covered_share, in_range
+from liqtruth.compare.matching.assignment import Zone
+from liqtruth.compare.matching.matching import clusters_of, covered_share, in_range
 from liqtruth.compare.modelled import WINDOWS_ASKED
 from liqtruth.estimator.model.maps import TOGETHER
 from liqtruth.heatmap.clusters.distribution import Cluster

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from liqtruth.compare.conclusion import MARKS, Scored, told_text
+from liqtruth.compare.conclusion.records import Scored
+from liqtruth.compare.conclusion.sentences import MARKS, told_text
 from liqtruth.compare.statistics.scores import SAME_SKILL
 
 Says = Literal[

@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from liqtruth.compare.divergence.assignment import ClusterPair, Zone
-from liqtruth.compare.divergence.layers import pair
-from liqtruth.compare.divergence.venues import ALL
+from liqtruth.compare.diagnosis.venues import ALL
+from liqtruth.compare.imported.overlap import pair
+from liqtruth.compare.matching.assignment import ClusterPair, Zone
 from liqtruth.compare.statistics.changes import (
     AS_IT_IS,
     LEAST_FACTOR,
@@ -63,7 +63,7 @@ HEAVY_SHARE: Final = 0.15
 ONE_HOLDER: Final = 0.5
 UNTOLD: Final = frozenset({"untold", "venue_untold"})
 """Codes of the notes on what cannot be told: nothing that is wrong."""
-CHANGED: Final = frozenset({"looks_mirrored", "looks_moved", "looks_centred_on_mean"})
+CHANGED: Final = frozenset({"looks_mirrored", "looks_moved", "looks_centred_on_mean", "looks_one_of"})
 """Codes of the notes that name another change than a leverage."""
 MISSED: Final = ("missed_cluster", "missed_holder")
 
@@ -153,12 +153,16 @@ def beside_models(model: Heatmap, maps: Sequence[Heatmap], range_pct: float) -> 
     file does not state, or of several, is held against all of them."""
     if model.source != "imported":
         return ()
-    for one in maps:
-        if one.source == "modelled" and not one.only and of_one_market(model, one):
-            own, wanted, reach_pct = pair(one, model, range_pct)
-            if found := _nearly_all(Fits.of(wanted, own, reach_pct), one.label):
-                return found
+    for one in models_of(model, maps):
+        own, wanted, reach_pct = pair(one, model, range_pct)
+        if found := _nearly_all(Fits.of(wanted, own, reach_pct), one.label):
+            return found
     return ()
+
+
+def models_of(vendors: Heatmap, maps: Sequence[Heatmap]) -> list[Heatmap]:
+    """Models of the market of a vendor's map, whole."""
+    return [one for one in maps if one.source == "modelled" and not one.only and of_one_market(vendors, one)]
 
 
 def of_one_market(vendors: Heatmap, model: Heatmap) -> bool:

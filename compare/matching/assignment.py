@@ -11,7 +11,7 @@ from typing import Final, Literal
 
 import numpy as np
 
-from liqtruth.compare.divergence.matching import in_range
+from liqtruth.compare.matching.matching import in_range
 from liqtruth.compare.statistics.distances import RANGE_PCT
 from liqtruth.heatmap.clusters.distribution import Cluster
 from liqtruth.heatmap.clusters.facts import AtrClass, is_stacked

@@ -20,6 +20,7 @@ from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.heatmap.clusters.facts import LEVERAGE
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.words.notes import Notes, note
 
 STEP: Final = 0.0025
 """Log price: peaks that are nearer to one another are one."""
@@ -45,6 +46,14 @@ class Fitted:
     move_pct: float
     explained: float
     as_it_is: float
+
+    @property
+    def noted(self) -> Notes:
+        """What is wrong with the map; empty where nothing is."""
+        about = {"explained": self.explained, "as_it_is": self.as_it_is}
+        if self.kind == "exchanged":
+            return (note("looks_mirrored", value=0.0, **about),)
+        return (note("looks_moved", value=self.move_pct, **about),) if self.kind == "moved" else ()
 
 
 def placed(heatmap: Heatmap, models: Sequence[Heatmap], range_pct: float) -> Fitted | None:

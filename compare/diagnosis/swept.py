@@ -13,9 +13,8 @@ from typing import Final
 
 import numpy as np
 
-from liqtruth.compare.divergence.diagnosis import of_one_market, said
-from liqtruth.compare.divergence.layers import pair
-from liqtruth.compare.imported.overlap import apart
+from liqtruth.compare.diagnosis.diagnosis import models_of, said
+from liqtruth.compare.imported.overlap import apart, pair
 from liqtruth.compare.observed.reached import WINDOW, Reached
 from liqtruth.compare.statistics.changes import AS_IT_IS, LEAST_SHIFT_PCT, Axis, Change, Fits, Shape
 from liqtruth.heatmap.heatmap import UNKNOWN_VENUE, Heatmap
@@ -62,7 +61,7 @@ def swept_levels(
     few, where it is not known where the price was, or no model of the map's venue is among `maps`: of a map that does
     not state it, one of another venue than the truth's, since venues part by more than a level. A change is looked for
     only where the truth may judge the map (`told`)."""
-    ours = [one for one in maps if one.source == "modelled" and not one.only and of_one_market(model, one)]
+    ours = models_of(model, maps)
     if not ours or (model.venue == UNKNOWN_VENUE and all(one.venue == truth.venue for one in ours)):
         return ()
     if reached is None or model.source != "imported" or apart(truth, model):
