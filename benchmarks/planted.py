@@ -26,7 +26,7 @@ from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.indexer.maps.exact import whole_and_layer
 from liqtruth.indexer.sweep.sweep import sweep
-from liqtruth.sandbox.market.live import market_at
+from liqtruth.sandbox.live import market_at
 from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
 from liqtruth.sandbox.server import serving_in_thread
 from liqtruth.sandbox.truth import addresses, true_positions

@@ -28,7 +28,7 @@ from liqtruth.sandbox.hyperliquid.info import InfoEndpoint, Unprocessable, Weigh
 from liqtruth.sandbox.hyperliquid.protocol import ProtocolParts
 from liqtruth.sandbox.hyperliquid.provider_streams import ProviderStreams, provider_at
 from liqtruth.sandbox.hyperliquid.sockets import Sockets
-from liqtruth.sandbox.market.live import Live
+from liqtruth.sandbox.live import Live
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market
 from liqtruth.sandbox.market.population import BINANCE, BYBIT, OKX
 from liqtruth.sandbox.public.forced_orders import forced_orders

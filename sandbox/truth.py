@@ -15,9 +15,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from liqtruth.sandbox.live import market_at
 from liqtruth.sandbox.market.ledger import LIQUIDATION, MICRO
 from liqtruth.sandbox.market.listings import Floats, Ints, MarginRules
-from liqtruth.sandbox.market.live import market_at
 from liqtruth.sandbox.market.market import HYPERLIQUID, Market
 from liqtruth.sandbox.market.population import MODE_NAMES, PORTFOLIO, UNIFIED
 from liqtruth.sandbox.market.roles import LIQUIDATOR, Vault, draw_roles

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from liqtruth.sandbox.market.live import Live
+from liqtruth.sandbox.live import Live
 from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
 from liqtruth.sandbox.truth import true_positions
 from tests.markets import FOLDER, market_of

@@ -2,7 +2,7 @@
 
 `simulate` is the only entry. A few days of warm-up precede the history that is served, so that the first served day
 already has old positions. No wall clock: history ends at `MarketSpec.ends`. With `live_hours` the market is simulated
-that much further; `Market.ahead` holds what is to come, and `sandbox.market.live` lets a clock run into it.
+that much further; `Market.ahead` holds what is to come, and `sandbox.live` lets a clock run into it.
 """
 
 from collections.abc import Callable, Mapping, Sequence

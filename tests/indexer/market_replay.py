@@ -16,8 +16,8 @@ from liqtruth.indexer.watch.scheduler import Candidates, choose
 from liqtruth.indexer.watch.tape_positions import TapePositions
 from liqtruth.sandbox.hyperliquid.accounts import AccountBook
 from liqtruth.sandbox.hyperliquid.directory import Directory, account_values, performance
+from liqtruth.sandbox.live import Live
 from liqtruth.sandbox.market.ledger import MICRO
-from liqtruth.sandbox.market.live import Live
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.market.matching import Trades
 from liqtruth.sandbox.market.roles import draw_roles

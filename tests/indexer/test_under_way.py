@@ -268,12 +268,13 @@ def test_a_run_that_could_not_begin_says_why(store: Store) -> None:
 
 
 def test_a_run_puts_the_books_of_earlier_days_together(store: Store, going_on: Market) -> None:  # noqa: F811
-    start = datetime.now(UTC) - timedelta(days=2)
     book = LiveBook()
-    ids = [
-        book.write(store, start.replace(hour=1, minute=minute), "synthetic test").id for minute in range(3)
-    ]
     with serving_in_thread(going_on, weight_per_minute=None) as server:
+        start = server.as_of - timedelta(days=2)
+        ids = [
+            book.write(store, start.replace(hour=1, minute=minute), "synthetic test").id
+            for minute in range(3)
+        ]
         run_watch(store, WatchPlan(server.base_url, weight_per_minute=None, pace=QUICK, for_s=2.0))
     with store.database.session() as session:
         first, second, last = (session.get_one(Reading, one).archive for one in ids)

@@ -9,7 +9,7 @@ import pytest
 
 from liqtruth.sandbox.hyperliquid.directory import account_values, performance
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
-from liqtruth.sandbox.market.live import market_at
+from liqtruth.sandbox.live import market_at
 from liqtruth.sandbox.market.market import Market, MarketSpec
 from liqtruth.sandbox.market.roles import draw_roles
 from liqtruth.sandbox.server import SandboxServer, serving

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
 from liqtruth.sandbox.hyperliquid.info import InfoEndpoint
+from liqtruth.sandbox.live import Live, market_at
 from liqtruth.sandbox.market.ledger import MICRO, STATE
-from liqtruth.sandbox.market.live import Live, market_at
 from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
 from liqtruth.sandbox.public.record import Record
 from liqtruth.sandbox.truth import true_liquidations, true_positions

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from liqtruth.sandbox.errors import SandboxRefused
-from liqtruth.sandbox.market.live import Live, market_at
+from liqtruth.sandbox.live import Live, market_at
 from liqtruth.sandbox.market.market import Market, MarketSpec, simulate
 from liqtruth.sandbox.market.population import CENTRALISED
 from liqtruth.sandbox.market.venue import public_tiers
