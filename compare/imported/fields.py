@@ -46,9 +46,16 @@ def sides_of(words: list[Any], answer: Answer) -> IntArray:
 
 
 def coin_stated(answer: Answer, *bodies: Body) -> str | None:
-    """The coin as the first of the bodies that states one spells it. Raises where two statements are of two coins."""
+    """The coin as the first of the bodies that states one spells it; where a pair (`1000PEPEUSDT`) states another unit
+    than its coin (`PEPE`), the pair, whose prices these are. Raises where two statements are of two coins, or two pairs
+    of two units."""
     found = _texts(bodies, ("baseAsset", "symbol", "pair", "instrumentId", "baseCoin"))
-    _check_one("coin", [(folded(one).coin, one) for one in found], answer)
+    names = [folded(one) for one in found]
+    _check_one("coin", [(name.coin, name.given) for name in names], answer)
+    pairs = [name for name in names if name.quote]
+    if pairs and len({name.factor for name in names}) > 1:
+        _check_one("unit", [(str(pair.factor), pair.given) for pair in pairs], answer)
+        return pairs[0].given
     return found[0] if found else None
 
 

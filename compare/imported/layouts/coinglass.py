@@ -190,8 +190,8 @@ def read_by_exchange(answer: Answer) -> MapsInFile:
 
 def _check_one_coin(rows: list[Any], answer: Answer) -> None:
     """Raises where exchanges have maps of several coins, whose sum would be none of any."""
-    found = [row["instrument"].get("baseAsset") for row in rows if isinstance(row["instrument"], dict)]
-    coins = [folded(one) for one in found if isinstance(one, str) and one]
+    found = [coin_stated(answer, row["instrument"]) for row in rows if isinstance(row["instrument"], dict)]
+    coins = [folded(one) for one in found if one]
     names = {(one.coin, one.factor): one.given for one in coins}
     if len(names) > 1:
         raise answer.refuse(f"the coin must be one, got {listed(tuple(names.values()))}: make a file of each")

@@ -207,3 +207,48 @@ def test_the_commands_refuse_them_with_the_exit_code_of_usage(run: Run, tmp_path
     wrong = str(written(tmp_path, b'[{"price": 57000, "usd": 1, "usd": 2}]'))
     run("map", "import", wrong, "--coin", "BTC", "--mark", "60000", code=2)
     run("check", "BTC", "--map", wrong, "--mark", "60000", "--base-url", "http://127.0.0.1:9", code=2)
+
+
+# ---------------------------------------------------------------------------- coins that pairs alone state
+
+
+def by_exchange_of(*pairs: str) -> dict[str, Any]:
+    """A map by exchange whose instruments are known by their pair alone."""
+    entries = [
+        {
+            "instrument": {"exName": f"Venue{at}", "instrumentId": pair},
+            "liqMapV2": layouts.rows_by_price(LEVELS),
+        }
+        for at, pair in enumerate(pairs)
+    ]
+    return {"code": "0", "data": {"last_price": MARK, "data": entries}}
+
+
+def test_exchanges_whose_pairs_are_of_two_coins_are_not_added_up(tmp_path: Path) -> None:
+    assert "the coin must be one" in refused(tmp_path, by_exchange_of("BTCUSDT", "ETHUSDT"))
+    whole = read_map(written(tmp_path, by_exchange_of("BTCUSDT", "BTC-USDT-SWAP")), coin="BTC")
+    assert whole.in_grid_usd == pytest.approx((2 * LONG_USD, 2 * SHORT_USD))
+
+
+def test_exchanges_whose_pairs_are_of_two_units_are_not_added_up(tmp_path: Path) -> None:
+    with pytest.raises(LiqtruthError):
+        read_map(written(tmp_path, by_exchange_of("1000PEPEUSDT", "PEPEUSDT")))
+
+
+@pytest.mark.parametrize("base", ["PEPE", "1000PEPE"])
+def test_prices_are_those_of_the_pair_whatever_its_coin_is_called(base: str, tmp_path: Path) -> None:
+    document = layouts.coinglass_site_map()
+    document["data"]["instrument"] = {"exName": "Binance", "instrumentId": "1000PEPEUSDT", "baseAsset": base}
+    found = read_map(written(tmp_path, document))
+    assert (found.coin, found.mark_px) == ("kPEPE", MARK)
+
+
+def test_two_pairs_of_two_units_in_one_file_are_refused(tmp_path: Path) -> None:
+    document = layouts.coinglass_site_map()
+    document["data"] |= {
+        "pair": "PEPEUSDT",
+        "instrument": {"exName": "Binance", "instrumentId": "1000PEPEUSDT"},
+    }
+    with pytest.raises(LiqtruthError) as error:
+        read_map(written(tmp_path, document))
+    assert error.value.exit_code == 2
