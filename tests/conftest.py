@@ -30,11 +30,15 @@ ROOT = Path(__file__).resolve().parents[1]
 RECORDED = Path(__file__).resolve().parents[2] / "shared" / "recorded"
 MIGRATED = upgrade._run
 LONGEST = (
+    "test_shared_budget.py",
     "test_cli.py",
     "test_workers.py",
     "test_settings.py",
     "test_pictures.py",
     "test_compaction.py",
+    "test_compacted_books.py",
+    "test_check_holds_on.py",
+    "test_kill_compaction.py",
     "test_null_claims.py",
     "test_check_stopped.py",
     "test_watch.py",
@@ -47,7 +51,6 @@ LONGEST = (
     "test_imports_of_reading.py",
     "test_python.py",
     "test_check.py",
-    "test_shared_budget.py",
     "test_serve_command.py",
     "test_sweep.py",
     "test_scheduler.py",

@@ -169,7 +169,7 @@ def test_an_interrupt_is_one_line_and_the_same_command_goes_on(
 ) -> None:
     live.requests.clear()
     words = ["index", "sweep", "--base-url", live.base_url, "--addresses", str(listed)]
-    with hurried([*words, "--weight-per-minute", "120"], tmp_path) as child:
+    with hurried([*words, "--weight-per-minute", "600"], tmp_path) as child:
         while not live.requests["clearinghouseState"] and child.poll() is None:
             time.sleep(0.05)
         child.send_signal(signal.SIGINT)

@@ -126,7 +126,7 @@ def test_an_interrupt_while_series_are_waited_for_ends_the_wait(
     store: Store, served: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(gathering, "fetching", hanging)
-    plan = CheckPlan(coins=["BTC"], venues=["binance"], within_s=60.0, coverage=0.15)
+    plan = CheckPlan(coins=["BTC"], venues=["binance"], within_s=600.0, coverage=0.15)
     timer = threading.Timer(0.0, os.kill, (os.getpid(), signal.SIGINT))
     real = gathering.read_largest
 
@@ -139,7 +139,7 @@ def test_an_interrupt_while_series_are_waited_for_ends_the_wait(
     monkeypatch.setattr(gathering, "read_largest", then_interrupted)
     began_s = time.monotonic()
     read = gathered(store, served, plan)
-    assert time.monotonic() - began_s < 30
+    assert time.monotonic() - began_s < 300
     assert read.accounts is not None
     assert read.accounts.ended == "coverage"
     assert read.failed == ["series not read to their end before the stop"]

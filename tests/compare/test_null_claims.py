@@ -44,7 +44,7 @@ def lumps(rng: np.random.Generator, positions: int = 900) -> list[Level]:
         count = int(rng.integers(2, 10))
         at, width = rng.uniform(0.5, 48, count), rng.uniform(0.1, 2, count)
         for one in rng.choice(count, positions // 2, p=rng.dirichlet(np.ones(count))):
-            away = float(np.clip(rng.normal(at[one], width[one]), 0.1, 49))
+            away = min(max(rng.normal(at[one], width[one]), 0.1), 49.0)
             rows.append((side, away, float(rng.lognormal(11, 1))))
     return rows
 

@@ -121,7 +121,7 @@ def test_a_worker_that_is_killed_costs_only_its_task(
 
     apart = place == "cluster"
     workers = Workers(cluster=request.getfixturevalue("cluster")) if apart else Workers(2)
-    tasks = [Order(number, tmp_path, fatal=3) for number in range(8)]
+    tasks = [Order(number, tmp_path, fatal=3, others_s=5 if apart else 60) for number in range(8)]
     assert run_all(noted, tasks, workers, on_progress=tell) == [*range(8)]
     assert [times_begun(tmp_path, number) for number in range(8)] == [1, 1, 1, 2, 1, 1, 1, 1]
 
@@ -152,7 +152,7 @@ def test_no_scheduler_is_one_line_with_the_remedy(listens: bool, monkeypatch: py
         began = time.monotonic()
         with pytest.raises(SourceUnreachable) as caught:
             run_all(squared, [1], Workers(cluster=address))
-    assert time.monotonic() - began < 4.5, "the deadline of a second, and what closing takes"
+    assert time.monotonic() - began < 20, "the deadline of a second, not the half minute of Dask's own"
     result = str(caught.value)
     assert caught.value.exit_code == 3
     assert address.replace("user:secret@", "") in result

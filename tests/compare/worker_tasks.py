@@ -23,6 +23,8 @@ class Order:
     fatal: int = -1
     """The number whose worker dies the first time."""
     for_s: float = 0.0
+    others_s: float = 5.0
+    """How long the fatal one waits for the others; on a cluster some may be behind it in the queue of its worker."""
 
 
 def squared(number: int) -> int:
@@ -43,7 +45,7 @@ def noted(order: Order) -> int:
     (order.folder / f"{order.number}.{begun}").touch()
     time.sleep(order.for_s)
     if order.number == order.fatal and begun == 0:
-        until = time.monotonic() + 5
+        until = time.monotonic() + order.others_s
         while not (order.folder / "all but one").exists() and time.monotonic() < until:
             time.sleep(0.02)
         os.kill(os.getpid(), signal.SIGKILL)

@@ -73,7 +73,7 @@ def test_three_processes_meet_no_429_on_either_budget(tmp_path: Path, limited: S
         assert ours.recv() == "open"
         lines.append((child, ours))
     for _, line in lines:
-        line.send(addresses(limited.market)[:120])
+        line.send(addresses(limited.market)[:60])
     for child, _ in lines:
         child.join(300)
     assert [child.exitcode for child, _ in lines] == [0, 0, 0]

@@ -148,10 +148,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
                 book.remark(pl.DataFrame({"dex": "", "coin": COINS, "mark_px": px}))
                 left_ms = 600_000 * (1 - len(parts) / PARTS) - rng.integers(0, 600_000 // PARTS, part.size)
                 parts.append(sent_of(book, book.accounts[part]["address"], left_ms, at))
-            frames = {
-                name: pl.concat([one[name] for one in parts]).sort("address", maintain_order=True)
-                for name in ("positions", "accounts")
-            }
+            frames = solved_of(
+                {
+                    name: pl.concat([one[name] for one in parts]).sort("address", maintain_order=True)
+                    for name in ("positions", "accounts")
+                }
+            )
             reading = Reading(
                 id=f"sweep-{number:02}", venue="hyperliquid", source="synthetic test", scope=Scope.ACCOUNTS,
                 as_of=at, accounts=book.accounts.height, positions=book.positions.height,
@@ -161,8 +163,8 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Store]:
 
 
 def sent_of(book: LiveBook, who: pl.Series, left_ms: np.ndarray, end: datetime) -> dict[str, pl.DataFrame]:
-    """What the exchange answers of these accounts and a sweep makes of it: money in six decimals, its prices in ten, no
-    mark but notional over size, prices solved of what was sent."""
+    """What the exchange answers of these accounts: money in six decimals, its prices in ten, no mark but notional over
+    size."""
     read = pl.DataFrame({"address": who, "left_ms": left_ms.astype(np.int64)})
     as_of = pl.lit(end, POSITIONS["as_of"]) - pl.duration(milliseconds="left_ms")
     frames = {
@@ -173,7 +175,12 @@ def sent_of(book: LiveBook, who: pl.Series, left_ms: np.ndarray, end: datetime) 
         pl.col(USD).round(6), liq_px_exchange=pl.col("liq_px_solved").round(10), exchange_read=True
     )
     sent = sent.with_columns(mark_px=pl.col("notional_usd") / pl.col("szi").abs())
-    return frames | {"positions": reconcile(sent, TABLES)}
+    return frames | {"positions": sent}
+
+
+def solved_of(sent: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """What a sweep makes of it: prices solved of what was sent."""
+    return sent | {"positions": reconcile(sent["positions"], TABLES)}
 
 
 def test_sweeps_are_found_as_before_in_a_fraction_of_the_room(swept: Store) -> None:
