@@ -178,6 +178,7 @@ def _of_model(
     )
     scale = own.scale(highest, daily_volatility)
     at_mark = _at_mark(own, scale) if own.coordinate == MIXED else None
+    low, high = (part * highest for part in own.fades or (1.0, 1.0))
     notes = (
         note("leverage_model", model=model.note),
         *((note("own_shares", coin=market[1]),) if own is not model else ()),
@@ -185,7 +186,7 @@ def _of_model(
         *_scale_notes(own, highest, daily_volatility),
         note("turnover_classes", count=len(model.rates), rates=model.rates),
         *((note("above_highest", highest=bound, share=above),) if above > 0 else ()),
-        *((note("fades_out", ends=_ends(own, highest), share=faded),) if faded > 0 else ()),
+        *((note("fades_out", low=low, high=high, share=faded),) if faded > 0 else ()),
         *(
             (note("follows_the_mark", share=tuple(at_mark.of(side).sum() for side in SIDES)),)
             if at_mark
@@ -221,11 +222,6 @@ def _mean_share(parts: BySide[list[FloatArray]], chosen: Sequence[FloatArray]) -
     """Share of a side at the `chosen` part of its nodes, per coordinate; mean of both sides."""
     each = [part @ kept for side in SIDES for part, kept in zip(parts.of(side), chosen, strict=True)]
     return float(np.sum(each) / len(SIDES))
-
-
-def _ends(model: LeverageModel, highest: float) -> tuple[float, ...]:
-    """Leverages of a market between which a mixture fades out."""
-    return tuple(part * highest for part in model.fades or ())
 
 
 def _merged(

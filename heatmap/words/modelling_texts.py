@@ -122,7 +122,7 @@ MODELLING: Final[dict[str, str | Callable[[Values], str]]] = {
         "leverage above {highest:g}x, as far as the model reaches here ({share:.1%} of shares), is null mass"
     ),
     "fades_out": (
-        "leverage that does not go by the highest thins out from {ends[0]:.3g}x to {ends[1]:.3g}x here "
+        "leverage that does not go by the highest thins out from {low:.3g}x to {high:.3g}x here "
         "({share:.1%} of shares): null mass"
     ),
     "follows_the_mark": (
