@@ -33,9 +33,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.telling import command_line, say
 from liqtruth.compare.calibration.bands import spread_of
+from liqtruth.compare.calibration.choices.fitted import coins_of
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
 from liqtruth.compare.calibration.implied_leverage import BANDS, implied_leverage
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import PooledFit, coins_of
 from liqtruth.compare.validation.backtest import LATER, NEW_COINS, backtest, splits_of
 from liqtruth.compare.validation.baselines import FITTED
 from liqtruth.compare.validation.findings import BOTH, MAIN_SCORE, SideFindings, split_findings

@@ -24,8 +24,9 @@ from liqtruth.compare.calibration.bands import (
     Spread,
     spread_of,
 )
+from liqtruth.compare.calibration.choices.fitted import coins_of, fit_coordinates
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
 from liqtruth.compare.calibration.samples import SMOOTHING, Sample, sample_of
-from liqtruth.compare.calibration.selection import PooledFit, coins_of, fit_coordinates
 from liqtruth.compare.calibration.side_fit import (
     BEND,
     RIDGE,

@@ -40,8 +40,9 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.bench_families import COINS, FOLDER, seen_kept
 from benchmarks.telling import command_line, say
+from liqtruth.compare.calibration.choices.coordinates import PULLS
+from liqtruth.compare.calibration.choices.fitted import Fitted, distances, drawn, fit_samples
 from liqtruth.compare.calibration.samples import Sample, SideSample, nodes_on
-from liqtruth.compare.calibration.selection import PULLS, Fitted, distances, drawn, fit_samples
 from liqtruth.compare.calibration.side_fit import SideFit
 from liqtruth.compare.census.as_model import census_model
 from liqtruth.compare.census.census import census_of, counted_coin

@@ -18,8 +18,8 @@ from typing import Final
 import msgspec
 import numpy as np
 
+from liqtruth.compare.calibration.choices.fitted import Fitted, coins_of, days_left_out, layer_maps, left_out
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import Fitted, coins_of, days_left_out, layer_maps, left_out
 from liqtruth.compare.calibration.side_fit import RIDGE, SideFit
 from liqtruth.compare.statistics.conformal import (
     FEWEST_INDEPENDENT,

@@ -22,9 +22,9 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import Spread
+from liqtruth.compare.calibration.choices.fitted import Fitted
 from liqtruth.compare.calibration.holdings import ENTRY_BIN, entry_map
 from liqtruth.compare.calibration.samples import Sample, nodes_on
-from liqtruth.compare.calibration.selection import Fitted
 from liqtruth.compare.statistics.map_scores import BIN, BINS, REACH
 from liqtruth.compare.statistics.map_scores import EDGES as MAP_EDGES
 from liqtruth.estimator.model.leverage_model import MIXED, LeverageModel

@@ -16,11 +16,11 @@ from liqtruth.compare.calibration.bands import (
     known_bounds_of,
     spread_of,
 )
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
 from liqtruth.compare.calibration.implied_leverage import entry_check, implied_leverage, observed_to
 from liqtruth.compare.calibration.lake_samples import WHOLE, Gathered, mean_coverage
 from liqtruth.compare.calibration.record import NAME, Calibrated, Choices, FitRecord, SampleRow, SideRecord
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import PooledFit
 from liqtruth.compare.calibration.sizes import LEAST_MIX, SizeFits, SizeTable, fit_sizes, size_table
 from liqtruth.compare.workers import one_blas_thread
 from liqtruth.estimator.model.leverage_model import (

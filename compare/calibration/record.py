@@ -14,8 +14,9 @@ from typing import Final, Literal
 import msgspec
 
 from liqtruth.compare.calibration.bands import Band
+from liqtruth.compare.calibration.choices.coordinates import CoordinateScore, PullScore
+from liqtruth.compare.calibration.choices.deviations import DeviationScore
 from liqtruth.compare.calibration.implied_leverage import EntryCheck, ImpliedLeverageBand
-from liqtruth.compare.calibration.selection import CoordinateScore, DeviationScore, PullScore
 from liqtruth.compare.calibration.side_fit import RIDGE
 from liqtruth.compare.calibration.sizes import SizeTable
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH

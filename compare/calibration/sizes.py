@@ -13,9 +13,9 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import BANDS_AND_NULL, band_shares
+from liqtruth.compare.calibration.choices.fitted import Fitted, coins_of, distances, drawn, left_out
 from liqtruth.compare.calibration.holdings import SIZES
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import Fitted, coins_of, distances, drawn, left_out
 from liqtruth.compare.calibration.side_fit import (
     BoolArray,
     SideFit,

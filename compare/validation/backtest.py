@@ -20,16 +20,16 @@ from liqtruth.compare.calibration.bands import (
     held_out,
     residuals,
 )
-from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import (
+from liqtruth.compare.calibration.choices.fitted import (
     Fitted,
-    PooledFit,
     coins_of,
     days_left_out,
     fit_coordinates,
     layer_maps,
     left_out,
 )
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
+from liqtruth.compare.calibration.samples import Sample
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.map_scores import SCORES, scores
 from liqtruth.compare.validation.baselines import (

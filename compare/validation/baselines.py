@@ -15,9 +15,9 @@ from typing import Final
 
 import numpy as np
 
+from liqtruth.compare.calibration.choices.fitted import layer_maps
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.samples import BASELINE_NAMES, Sample, SideSample
-from liqtruth.compare.calibration.selection import layer_maps
 from liqtruth.compare.statistics.distances import HEADLINE_PCT, log_distance
 from liqtruth.compare.statistics.map_scores import (
     BIN,

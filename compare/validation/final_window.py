@@ -13,7 +13,7 @@ from typing import Final, Literal
 
 import msgspec
 
-from liqtruth.compare.calibration.selection import coins_of
+from liqtruth.compare.calibration.choices.fitted import coins_of
 from liqtruth.compare.validation.validation import Findings, Plan, Window, saved
 from liqtruth.heatmap.errors import BadInput, LiqtruthError, MissingData
 from liqtruth.heatmap.files import NOT_DECODED

@@ -20,7 +20,8 @@ import msgspec
 import numpy as np
 
 from liqtruth.compare.calibration.bands import DISTANCES_PCT
-from liqtruth.compare.calibration.selection import PooledFit, coins_of
+from liqtruth.compare.calibration.choices.fitted import coins_of
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
 from liqtruth.compare.calibration.side_fit import BoolArray
 from liqtruth.compare.statistics.intervals import difference_interval, drawn_weights, gain_interval, widened
 from liqtruth.compare.statistics.map_scores import HIGHER_IS_BETTER, SCORES

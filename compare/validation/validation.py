@@ -13,9 +13,9 @@ from typing import Final, Literal
 import msgspec
 import numpy as np
 
+from liqtruth.compare.calibration.choices.fitted import coins_of
 from liqtruth.compare.calibration.lake_samples import Gathered
 from liqtruth.compare.calibration.samples import Sample
-from liqtruth.compare.calibration.selection import coins_of
 from liqtruth.compare.validation.backtest import (
     EMBARGO_DAYS,
     FEWEST_DAYS,

@@ -15,6 +15,15 @@ from liqtruth.compare.calibration.bands import (
     known_bounds_of,
     widened,
 )
+from liqtruth.compare.calibration.choices.coordinates import PULLS, choose_coordinate
+from liqtruth.compare.calibration.choices.fitted import (
+    coins_of,
+    days_left_out,
+    distances,
+    fit_coordinates,
+    left_out,
+)
+from liqtruth.compare.calibration.choices.pooled_fit import PooledFit
 from liqtruth.compare.calibration.holdings import Holdings
 from liqtruth.compare.calibration.implied_leverage import entry_leverage
 from liqtruth.compare.calibration.lake_samples import (
@@ -26,16 +35,6 @@ from liqtruth.compare.calibration.lake_samples import (
 from liqtruth.compare.calibration.leverage_fit import LeverageFit
 from liqtruth.compare.calibration.record import Calibrated
 from liqtruth.compare.calibration.samples import Sample, nodes_on, sample_of
-from liqtruth.compare.calibration.selection import (
-    PULLS,
-    PooledFit,
-    choose_coordinate,
-    coins_of,
-    days_left_out,
-    distances,
-    fit_coordinates,
-    left_out,
-)
 from liqtruth.compare.calibration.side_fit import Pull, separable
 from liqtruth.compare.statistics.intervals import jackknife_error
 from liqtruth.compare.statistics.map_scores import BINS, GRID_WIDTH_BPS

@@ -1,0 +1,1 @@
+"""Choices that the data make, by leaving each coin out in turn."""
