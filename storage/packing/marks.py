@@ -46,7 +46,10 @@ def ticks_of(rows: pl.DataFrame, is_ratio: Flags) -> Floats:
     for places in range(MOST_TICK_PLACES + 1):
         scale = np.full(mark.size, 10.0**places)
         rounded = units_of(mark, scale) / scale
-        fits = units_of(np.abs(szi) * rounded, sent) == units_of(notional, sent)
+        with np.errstate(
+            invalid="ignore"
+        ):  # an infinite size at a mark of nothing is no number, and fits none
+            fits = units_of(np.abs(szi) * rounded, sent) == units_of(notional, sent)
         hit = np.bincount(coin[left & fits], minlength=counted.size)
         done = left & (hit >= NEARLY_ALL * counted)[coin]
         tick[done], left = rounded[done], left & ~done

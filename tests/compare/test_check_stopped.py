@@ -38,7 +38,7 @@ main()
 """The program with models that take three seconds each."""
 SLOW_ANSWER = """
 import sys, time
-from liqtruth.compare.divergence import divergence
+from liqtruth.compare.divergence import as_json
 from liqtruth.cli import main
 
 def slowly(found):
@@ -46,7 +46,7 @@ def slowly(found):
     time.sleep(1)
     return to_json(found)
 
-to_json, divergence.to_json = divergence.to_json, slowly
+to_json, as_json.to_json = as_json.to_json, slowly
 main()
 """
 """The program with an answer that takes a second to be written."""
