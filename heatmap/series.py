@@ -16,7 +16,7 @@ from liqtruth.heatmap.filtering import filtered_by
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Coverage, Heatmap, Source
 from liqtruth.heatmap.levels import SIDE, Sides
-from liqtruth.heatmap.words.notes import SYNTHETIC_NOTES, Notes, of_codes, texts
+from liqtruth.heatmap.words.notes import NOT_USD, SYNTHETIC_NOTES, Notes, of_codes, texts
 from liqtruth.heatmap.words.text import age, percent
 
 if TYPE_CHECKING:
@@ -143,6 +143,11 @@ class HeatmapSeries:
             "assumptions": texts(self.assumptions),
             "quality": texts(self.quality),
         }
+
+    @property
+    def in_usd(self) -> bool:
+        """Whether amounts are USD; vendors state others, or none."""
+        return not any(of_codes(known.notes, NOT_USD) for known in self.coverage if known is not None)
 
     def describe(self) -> list[str]:
         """How many moments, over which span, how much of open interest and how old; what a filter left out."""

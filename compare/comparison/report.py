@@ -59,6 +59,10 @@ def render_report(
     Ages are those at `now`, by default the clock, and computed anew when the page is opened."""
     ages = [map_age(heatmap, now) for heatmap in (truth, *models)]
     label, caveats = divergence.truth.label, texts(divergence.caveats)
+    given = divergence.of_first_given
+    folded = [
+        line for line in (*caveats[1:], divergence.beside, *divergence.of_maps) if line and line != given
+    ]
     return render(
         f"{divergence.coin} liquidations: model against {'truth' if divergence.truth.source == 'exact' else label}",
         template="report.html",
@@ -67,9 +71,9 @@ def render_report(
         synthetic=divergence.synthetic,
         age=ages[0],
         about=[f"{label}, mark {price(divergence.truth.mark_px)} USD"],
-        answer=[divergence.headline],
+        answer=[line for line in (divergence.headline, given) if line],
         caveat=caveats[0] if caveats else "",
-        more=[*caveats[1:], *([divergence.beside] if divergence.beside else []), *divergence.of_maps],
+        more=folded,
         truth_cards=[
             *cluster_rows.cluster_cards(truth, profile_of(truth), "truth"),
             cluster_rows.coverage_card(truth, "truth"),
@@ -77,6 +81,7 @@ def render_report(
         notes=texts(divergence.remarks),
         d=divergence,
         mirrored=mirror(truth, models),
+        reached=cluster_rows.reach_of(truth),
         curves=panel("curves", curves_figure(truth, models, divergence.range_pct, crowd)),
         captions=[(coverage_line(heatmap), remainder_line(heatmap)) for heatmap in (truth, *models)],
         off=by_maps({result.summary.label: result.diagnosis for result in divergence.models}),

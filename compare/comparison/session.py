@@ -103,8 +103,21 @@ class Files:
 
         asked = (path, coin, self.mark_px, picture_of(path, self.picture))
         if asked not in self.kept:
-            self.kept[asked] = read_map(path, coin=coin, mark=self.mark_px, picture=asked[-1])
+            self.kept[asked] = self._of_own_mark(path, coin, asked[-1]) or read_map(
+                path, coin=coin, mark=self.mark_px, picture=asked[-1]
+            )
         return self.kept[asked]
+
+    def _of_own_mark(self, path: str, coin: str, picture: PictureGiven | None) -> Heatmap | None:
+        """Of several files one that states a mark keeps it: the one that was given is meant for the others."""
+        from liqtruth.compare.imported.read import read_map
+
+        if self.mark_px is None or len(set(self.paths)) < 2:
+            return None
+        try:
+            return read_map(path, coin=coin, picture=picture)
+        except LiqtruthError:
+            return None
 
 
 NO_FILES: Final = Files()

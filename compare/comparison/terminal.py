@@ -17,13 +17,12 @@ from liqtruth.compare.diagnosis.diagnosis import by_maps
 from liqtruth.compare.divergence.baselines import LABEL as NULL_LABEL
 from liqtruth.compare.divergence.divergence import Divergence, range_cell, undefined_reasons
 from liqtruth.compare.divergence.records import MapSummary, ModelResult, RangeResult
-from liqtruth.compare.imported.overlap import NOT_USD
 from liqtruth.compare.matching.assignment import fates_sentence
 from liqtruth.compare.matching.consensus import clusters_table
 from liqtruth.compare.matching.matching import ClusterMatch, recall_sentence
 from liqtruth.compare.statistics.scores import NAMES, Judged
 from liqtruth.heatmap.clusters.facts import surroundings_line
-from liqtruth.heatmap.words.notes import SYNTHETIC_NOTE, of_codes, texts
+from liqtruth.heatmap.words.notes import NOT_USD, SYNTHETIC_NOTE, of_codes, texts
 from liqtruth.heatmap.words.text import SIDE_STYLES, STYLES, as_of, grade, percent, price, usd, venue_words
 
 MODELS_ABREAST: Final = 2

@@ -128,11 +128,15 @@ def _compared_maps(found: Conclusion) -> str:
     lucky = found.code == "by_chance"
     says = "no nearer than by chance" if lucky else comparison(found.skill or 0.0)
     whose = "" if shares else " of the mark"
-    off = (
-        f"off by {found.off_pct:.1f} % of price within {found.range_pct:.3g} %{whose} "
-        f"(mark only: {found.null_pct:.1f} %), {says}."
-    )
+    mine, null = _told_apart(found.off_pct or 0.0, found.null_pct or 0.0)
+    off = f"off by {mine} % of price within {found.range_pct:.3g} %{whose} (mark only: {null} %), {says}."
     return f"{shares}: {off}" if shares else f"{found.label} is {off}"
+
+
+def _told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two figures with one decimal, or with two where one would show them as equal and they are not."""
+    digits = 1 if f"{one:.1f}" != f"{other:.1f}" or f"{one:.2f}" == f"{other:.2f}" else 2
+    return f"{one:.{digits}f}", f"{other:.{digits}f}"
 
 
 def _gap(found: Conclusion) -> str:
@@ -149,11 +153,14 @@ def _cannot_be_told(found: Conclusion) -> str:
 
 def _too_few(found: Conclusion) -> str:
     counts = zip(found.effective, ("longs", "shorts"), strict=False)
-    counted = " and ".join(f"{count:.0f} {side}" for count, side in counts)
+    counted = " and ".join(f"{count:.0f} equal {side}" for count, side in counts)
     whose = (
         "the truth" if found.of_layer == RAW else "even the truth's crowd, its largest positions cut down,"
     )
-    return f"Too few positions to judge: {whose} weighs like {counted} of equal size, {ENOUGH:.0f} a side are needed."
+    within = f"within {found.range_pct:.3g} %"
+    return (
+        f"Too few positions to judge {within}: {whose} weighs like {counted}, {ENOUGH:.0f} a side are needed."
+    )
 
 
 def _grounds(found: Conclusion) -> list[str]:

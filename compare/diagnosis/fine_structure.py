@@ -5,11 +5,12 @@ fine structure at the same prices, whatever weights their makers give to leverag
 course is fitted by that of the venue's models, one column for each of their leverages with a weight of its own: as it
 is, with the sides exchanged, and at every move. Where one of these explains most and no other comes near, it is named,
 or the map is known to be neither. Another maker's whole way of modelling, and positions that were read, have another
-fine structure: then nothing is said.
+fine structure: then nothing is said. Nor is a change named of a map of another day, or whose peaks are too few.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 import numpy as np
@@ -20,7 +21,7 @@ from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.heatmap.clusters.facts import LEVERAGE
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
-from liqtruth.heatmap.words.notes import Notes, note
+from liqtruth.heatmap.words.notes import Notes, note, of_codes
 
 STEP: Final = 0.0025
 """Log price: peaks that are nearer to one another are one."""
@@ -33,6 +34,13 @@ LEAST_AHEAD: Final = 0.7
 SAME_PLACE_PCT: Final = 0.5
 """Moves that differ by no more are one."""
 LEAST_STEPS: Final = 80
+LEAST_PEAKS: Final = 10.0
+"""So many steps of one size that the fine structure weighs like: fewer fit at some move of some leverage."""
+MOST_APART: Final = timedelta(hours=12)
+"""A map that is older than its venue's models by more has other levels near its mark, which an exchange or a move may
+fit by chance: neither is named of it."""
+UNSTATED: Final = ("moment_of_file",)
+"""Codes of the notes of maps whose moment is not known."""
 
 Kind = Literal["as_it_is", "exchanged", "moved"]
 
@@ -68,7 +76,17 @@ def placed(heatmap: Heatmap, models: Sequence[Heatmap], range_pct: float) -> Fit
     if not wanted.any():
         return None
     wanted /= np.linalg.norm(wanted)
-    return _told([*_tried(wanted, columns, inside, heatmap.mark_px)])
+    if 1 / np.sum(wanted**4) < LEAST_PEAKS:
+        return None
+    told = _told([*_tried(wanted, columns, inside, heatmap.mark_px)])
+    return None if told is None or (told.kind != "as_it_is" and _is_apart(heatmap, models)) else told
+
+
+def _is_apart(heatmap: Heatmap, models: Sequence[Heatmap]) -> bool:
+    """Whether the map's moment is stated and is no model's."""
+    if of_codes(heatmap.coverage.notes, UNSTATED):
+        return False
+    return all(abs(model.as_of - heatmap.as_of) > MOST_APART for model in models)
 
 
 def _edges(heatmap: Heatmap, range_pct: float) -> FloatArray | None:

@@ -46,10 +46,8 @@ def remarks(
     return (*found, *(remark.of(", ".join(whose)) for remark, whose in labels.items()))
 
 
-def headline_caveats(
-    truth: Heatmap, grains: Sequence[Granularity], range_pct: float = RANGE_PCT
-) -> Iterator[Note]:
-    """What must stand beside the verdict; nothing where the truth is whole."""
+def headline_caveats(truth: Heatmap) -> Iterator[Note]:
+    """What must stand beside the verdict, gravest first; nothing where the truth is whole."""
     share = truth.coverage.share
     if truth.source != "exact":
         yield note("truth_is_no_reading")
@@ -62,6 +60,11 @@ def headline_caveats(
         )
     if share is not None and max(share) > MORE_THAN_ALL:
         yield note("truth_exceeds", long=share.long, short=share.short)
+
+
+def floor_caveat(grains: Sequence[Granularity]) -> Iterator[Note]:
+    """What too few positions mean for a score: the least of what stands beside the verdict, which states that they
+    are too few."""
     floor = mean_floor_pct(tuple(grains))
     if floor is not None and _few(grains):
         yield note("few_positions_floor", floor_pct=floor)

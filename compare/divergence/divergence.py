@@ -163,23 +163,28 @@ class Divergence:
     def of_maps(self) -> list[str]:
         """Where several maps are compared, each in one line, the nearest first; a map that was given as a file with
         what its gap to the truth is, since whoever asks of a map wants to be told of it."""
+        return [self._of_map(one) for one in self._in_lines]
+
+    @property
+    def of_first_given(self) -> str:
+        """The line of the first map that was given as a file, where the headline is about another; else empty."""
+        label = next((one.summary.label for one in self.models if one.summary.source == "imported"), None)
+        if label is None or self.conclusion is None or label == self.conclusion.label:
+            return ""
+        return next((self._of_map(one) for one in self._in_lines if one.label == label), "")
+
+    @property
+    def _in_lines(self) -> list[Placed]:
         told_already = {one.label for one in self.conclusion.readings} if self.conclusion else set()
-        if len(self.ranking) < 2:
-            return []
-        given = {one.summary.label for one in self.models if one.summary.source == "imported"}
-        gaps = {one.label: one.gaps for one in self._answers.models}
+        return [one for one in self.ranking if one.label not in told_already] if len(self.ranking) > 1 else []
+
+    def _of_map(self, one: Placed) -> str:
         assert self.conclusion is not None
-        told = given - {self.conclusion.label}
-        told_gap = ("cannot_be_told", "too_few")
-        return [
-            f"{one.text}. {gap_sentence(gaps[one.label], one.label, against(self.conclusion.layer))}".rstrip(
-                ". "
-            )
-            if one.label in told and one.says not in told_gap
-            else one.text
-            for one in self.ranking
-            if one.label not in told_already
-        ]
+        given = {model.summary.label for model in self.models if model.summary.source == "imported"}
+        if one.label not in given - {self.conclusion.label} or one.says in ("cannot_be_told", "too_few"):
+            return one.text
+        gaps = next(found.gaps for found in self._answers.models if found.label == one.label)
+        return f"{one.text}. {gap_sentence(gaps, one.label, against(self.conclusion.layer))}".rstrip(". ")
 
     @property
     def caveat(self) -> str:

@@ -14,7 +14,13 @@ from typing import TypedDict, Unpack
 from liqtruth.compare.conclusion.ranking import ranking_of
 from liqtruth.compare.conclusion.records import CROWD, Aside
 from liqtruth.compare.conclusion.sentences import in_words
-from liqtruth.compare.divergence.caveats import fit_remarks, headline_caveats, reach_remarks, remarks
+from liqtruth.compare.divergence.caveats import (
+    fit_remarks,
+    floor_caveat,
+    headline_caveats,
+    reach_remarks,
+    remarks,
+)
 from liqtruth.compare.divergence.common import Common, Maps, summarise
 from liqtruth.compare.divergence.divergence import SCHEMA, Divergence
 from liqtruth.compare.divergence.judging import read_remarks
@@ -85,9 +91,10 @@ def measured(
         synthetic=any(heatmap.synthetic for heatmap in (truth, *models)),
         verdict=in_words(conclusion),
         caveats=(
-            *headline_caveats(common.truth, common.positions(conclusion), common.range_pct),
+            *headline_caveats(common.truth),
             *common.far_apart,
             *caveats,
+            *floor_caveat(common.positions(conclusion)),
         ),
         range_pct=common.range_pct,
         tolerance_pct=tolerance_pct,

@@ -25,8 +25,6 @@ from liqtruth.heatmap.words.text import price
 IMPORTED: Final = "imported"
 APART: Final = frozenset({"moments_apart", "marks_apart"})
 """Codes of the notes that a headline must state."""
-NOT_USD: Final = frozenset({"unit_unknown", "unit_percent"})
-"""Codes of the notes of maps whose amounts are not USD, or may not be."""
 APART_S: Final = 900.0
 """Maps of moments further apart are not of the same market."""
 APART_SHARE: Final = 0.005

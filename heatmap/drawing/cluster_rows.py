@@ -159,6 +159,16 @@ def _size(heatmap: Heatmap, one: Cluster) -> str:
     return f"{amount(heatmap, one.mass_usd)}, {percent(one.share_of_side, 0)} of the side"
 
 
+def reach_of(heatmap: Heatmap) -> str:
+    """How far from the mark a map was cut, for a sentence: `−7.6 % and +4.6 %`; empty where it was not."""
+    if heatmap.covers is None:
+        return ""
+    return " and ".join(
+        _away(side, 100 * abs(end_px / heatmap.mark_px - 1))
+        for side, end_px in zip(SIDES, heatmap.covers, strict=True)
+    )
+
+
 def _as_far_as(heatmap: Heatmap, side: str) -> str:
     """Where nothing is known, or nothing was compared, beyond a price near the mark: the side's end."""
     if heatmap.covers is None:

@@ -76,7 +76,7 @@ def series_figure(series: HeatmapSeries, *, captioned: bool = True) -> go.Figure
             "range": list(np.log10(_view(series, edges, near=not captioned))),
             "tickformat": ",.6~g", "showgrid": False,
         },
-        coloraxis=_color_axis(scale, edges),
+        coloraxis=_color_axis(scale, f"{_liquidated(series)} per {_zone_pct(edges)} of price"),
         showlegend=False,
     )  # fmt: skip
     if scale.top == 0.0:
@@ -120,9 +120,13 @@ def _title(series: HeatmapSeries) -> str:
 def _about(series: HeatmapSeries, edges: FloatArray) -> list[str]:
     return [
         *series.describe(),
-        f"colour: USD liquidated per zone of {_zone_pct(edges)} in price, longs below the price and shorts above it; "
-        "a band is the same positions, until they are closed or the price sweeps them",
+        f"colour: {_liquidated(series)} per zone of {_zone_pct(edges)} in price, longs below the price and shorts "
+        "above it; a band is the same positions, until they are closed or the price sweeps them",
     ]
+
+
+def _liquidated(series: HeatmapSeries) -> str:
+    return "USD liquidated" if series.in_usd else "liquidated, in the vendor's own unit,"
 
 
 def _drawn(series: HeatmapSeries) -> list[str]:
@@ -178,6 +182,7 @@ class _Scale:
 
     top: float
     is_log: bool
+    in_usd: bool = True
 
     def of(self, usd_in_zone: FloatArray) -> FloatArray:
         return np.asarray(np.log10(usd_in_zone) if self.is_log else usd_in_zone)
@@ -193,17 +198,21 @@ class _Scale:
         low, high = self.ends
         if not self.is_log:
             steps = np.linspace(low, high, 3)
-            return steps, [*map(usd, steps[:-1]), f"{usd(high)}+"]
+            return steps, [*map(self._amount, steps[:-1]), f"{self._amount(high)}+"]
         steps = np.arange(np.ceil(low), high + 1e-9)
-        return steps, [usd(10.0**step) for step in steps]
+        return steps, [self._amount(10.0**step) for step in steps]
+
+    def _amount(self, amount: float) -> str:
+        return usd(amount) if self.in_usd else usd(amount).removeprefix("$")
 
 
 def _scale_of(series: HeatmapSeries, longs: FloatArray, shorts: FloatArray) -> _Scale:
     amounts = np.concatenate([longs[longs > 0], shorts[shorts > 0]])
     is_log = series.source != "modelled"
     if not amounts.size:
-        return _Scale(0.0, is_log)
-    return _Scale(float(amounts.max() if is_log else np.quantile(amounts, BRIGHTEST)), is_log)
+        return _Scale(0.0, is_log, series.in_usd)
+    top = float(amounts.max() if is_log else np.quantile(amounts, BRIGHTEST))
+    return _Scale(top, is_log, series.in_usd)
 
 
 def _prices(series: HeatmapSeries) -> go.Candlestick | go.Scatter:
@@ -229,14 +238,14 @@ def _zone_pct(edges: FloatArray) -> str:
     return f"{100 * (edges[1] / edges[0] - 1):.2g} %"
 
 
-def _color_axis(scale: _Scale, edges: FloatArray) -> dict[str, Any]:
+def _color_axis(scale: _Scale, title: str) -> dict[str, Any]:
     """Both sides' scale, and its bar above the picture, where it takes no width from a phone."""
     ticks, labels = scale.ticks()
     return {
         "colorscale": [[at, color] for at, color in zip(np.linspace(0, 1, len(VIRIDIS)), VIRIDIS, strict=True)],
         "cmin": scale.ends[0], "cmax": scale.ends[1],
         "colorbar": {
-            "title": {"text": f"USD liquidated per {_zone_pct(edges)} of price", "side": "top", "font": {"size": 13}},
+            "title": {"text": title, "side": "top", "font": {"size": 13}},
             "tickangle": 0, "tickvals": ticks, "ticktext": labels, "orientation": "h", "x": 0.5, "xanchor": "center",
             "y": 1.01, "yanchor": "bottom", "len": 0.88, "thickness": 10, "ticklabeloverflow": "allow",
             "outlinewidth": 0,
@@ -262,7 +271,8 @@ def _layer(
     import plotly.graph_objects as go
 
     shown = np.where(mass > 0, mass, np.nan).T
-    amount = "%{customdata:$,.0f}" if scale.is_log else "%{z:$,.0f}"
+    form = "$,.0f" if scale.in_usd else ",.3~s"
+    amount = f"%{{customdata:{form}}}" if scale.is_log else f"%{{z:{form}}}"
     return go.Heatmap(
         x=list(series.times),
         y=edges,

@@ -22,6 +22,8 @@ SYNTHETIC_NOTE: Final = "SYNTHETIC: of the sandbox, not of an exchange"
 """What stands beside the age of a map of the sandbox."""
 SYNTHETIC_NOTES: Final = frozenset({"synthetic_map", "synthetic_positions", "synthetic_series"})
 """Codes of the notes that state it."""
+NOT_USD: Final = frozenset({"unit_unknown", "unit_percent"})
+"""Codes of the notes of maps whose amounts are not USD, or may not be."""
 
 
 class Note:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from liqtruth.compare.divergence.caveats import headline_caveats, remarks
+from liqtruth.compare.divergence.caveats import floor_caveat, headline_caveats, remarks
 from liqtruth.compare.statistics.effective_sample_size import Granularity, granularity
 from liqtruth.heatmap.grid import PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
@@ -45,7 +45,7 @@ def codes(notes: Iterable[Note]) -> list[str]:
 
 
 def headline(truth: Heatmap, grains: Sequence[Granularity] = ()) -> tuple[Note, ...]:
-    return tuple(headline_caveats(truth, grains))
+    return (*headline_caveats(truth), *floor_caveat(grains))
 
 
 def test_of_a_whole_fresh_fine_grained_truth_and_a_like_model_there_is_no_remark() -> None:

@@ -15,6 +15,7 @@ from rich.console import Console
 from liqtruth.compare.comparison.report import render_report
 from liqtruth.compare.comparison.terminal import divergence_view
 from liqtruth.compare.conclusion.conclusion import barred
+from liqtruth.compare.conclusion.records import Conclusion
 from liqtruth.compare.conclusion.sentences import MARKS, in_words
 from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.divergence.divergence import Divergence
@@ -99,6 +100,7 @@ def test_verdict_terminal_page_and_json_agree_and_obey_the_gates(
     named = {one.label for one in maps if one.label in divergence.verdict}
     if found.layer is None:
         assert found.code == "too_few_positions"
+        assert f"within {divergence.range_pct:.3g} %" in divergence.headline
         assert not named
         assert not RANK.search(terminal)
         assert not RANK.search(page)
@@ -212,6 +214,12 @@ def test_every_map_has_a_short_line_in_the_order_of_how_near_it_is_and_the_headl
     assert not re.search(r"\.\s", found.headline)
     assert len(re.sub(r"(?<=\d) %", "%", found.headline).split()) <= 30
     assert [one["label"] for one in json.loads(to_json(found))["ranking"]] == [model.label, given.label]
+    page = render_report(found, truth, [given, model])
+    assert words(page).index(second) < words(page).index("More (") < words(page).index(first), (
+        "whoever asks of a map is told of it without opening anything"
+    )
+    assert not compare_maps(truth, [given], crowd=None).of_first_given, "the headline is about it already"
+    assert not compare_maps(truth, [model], crowd=None).of_first_given, "no map was given"
     assert not compare_maps(truth, [given], crowd=None).of_maps, "the verdict is about it already"
     assert not compare_maps(map_of(TRUTH), [given, model]).of_maps, (
         "too few positions say nothing of it either"
@@ -242,3 +250,15 @@ def test_a_truth_that_is_no_reading_has_no_gate_and_what_is_stated_is_how_alike_
     assert found.conclusion is not None
     assert found.conclusion.layer == "raw"
     assert [one.code for one in found.caveats] == ["truth_is_no_reading"]
+
+
+@pytest.mark.parametrize(
+    ("off_pct", "words_of_both"),
+    [(0.86, "off by 0.86 % of price within 25 % of the mark (mark only: 0.93 %)"),
+     (0.5, "off by 0.5 % of price within 25 % of the mark (mark only: 0.9 %)")],
+)  # fmt: skip
+def test_figures_of_which_one_is_called_better_are_not_shown_as_equal(
+    off_pct: float, words_of_both: str
+) -> None:
+    found = Conclusion("nearest", "raw", "mine", 1, off_pct, 0.93, skill=0.08)
+    assert words_of_both in in_words(found)

@@ -1,6 +1,7 @@
 """A vendor's map whose peaks stand where the models of its venue have them, moved or exchanged: no truth is needed."""
 
 from dataclasses import replace
+from datetime import timedelta
 
 import numpy as np
 import polars as pl
@@ -10,6 +11,7 @@ from liqtruth.compare.diagnosis.fine_structure import Fitted, placed
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.heatmap.grid import FloatArray, PriceGrid
 from liqtruth.heatmap.heatmap import Heatmap
+from liqtruth.heatmap.words.notes import note
 from tests.compare.maps import MANY, map_of
 from tests.compare.test_missing_venue import market
 
@@ -120,3 +122,31 @@ def test_too_narrow_or_too_smooth_a_map_is_not_told() -> None:
     narrow = replace(read(mass), covers=(95.0, 105.0))
     assert placed(narrow, [model], RANGE_PCT) is None
     assert placed(read(mass), [], RANGE_PCT) is None
+
+
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_of_a_map_of_another_day_no_change_is_named(hours: int) -> None:
+    """An honest one has other levels near its mark, which a change may fit by chance."""
+    changes = (lambda mass: moved(mass, 3.0), lambda mass: mass[::-1])
+    named = 0
+    for seed, change in ((seed, change) for seed in range(4) for change in changes):
+        model = market(seed, GRID)[0]
+        theirs = read(change(vendors(model, seed)))
+        found = placed(theirs, [model], RANGE_PCT)
+        named += found is not None and found.kind != "as_it_is"
+        older = replace(theirs, as_of=theirs.as_of + timedelta(hours=hours))
+        assert placed(older, [model], RANGE_PCT) is None
+        of_file = replace(older.coverage, notes=(note("moment_of_file", at="then"),))
+        assert placed(replace(older, coverage=of_file), [model], RANGE_PCT) == found
+    assert named >= 6
+
+
+def test_a_map_of_few_peaks_is_not_told() -> None:
+    """At some move some leverage has a peak or two wherever they are wanted."""
+    for seed in SEEDS:
+        model = market(seed, GRID)[0]
+        mass = model.long_usd + model.short_usd
+        near = np.abs(np.log(GRID.centers / GRID.mark_px)) < 0.2
+        few = np.where(np.isin(np.arange(mass.size), np.argsort(mass * near)[-2:]), mass, 0.0)
+        for changed in (few, few[::-1], moved(few, 3.0)):
+            assert told(changed, model) is None

@@ -242,6 +242,16 @@ def test_a_map_without_a_price_takes_the_mark_and_a_shift_moves_it_to_the_truths
     assert "marks_apart" not in {one["code"] for one in moved["notes"]}
 
 
+def test_a_mark_beside_several_maps_is_meant_for_those_that_state_none(
+    run: Run, truth: str, tmp_path: Path
+) -> None:
+    lacking = written(tmp_path, layouts.coinank_heatmap(), "lacking.json")
+    stating = written(tmp_path, layouts.coinank_by_leverage(), "stating.json")
+    line = ["compare", "BTC", "--truth", truth, "--map", str(lacking), "--map", str(stating), "--json"]
+    found = json.loads(run(*line, "--mark", "61000").stdout)
+    assert [one["summary"]["mark_px"] for one in found["models"]] == [61_000, MARK]
+
+
 def test_a_map_of_another_coin_is_not_compared(run: Run, truth: str, tmp_path: Path) -> None:
     path = written(tmp_path, layouts.coinank_by_leverage())
     done = run("compare", "ETH", "--truth", truth, "--map", str(path), code=2)

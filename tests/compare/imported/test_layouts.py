@@ -21,6 +21,7 @@ from liqtruth.compare.imported.read import (
 from liqtruth.compare.imported.vendor_map import Given
 from liqtruth.compare.statistics.effective_sample_size import ENOUGH, granularity
 from liqtruth.heatmap.drawing.notebook import series_html as page_of
+from liqtruth.heatmap.drawing.series_figure import series_figure
 from liqtruth.heatmap.drawing.view import coverage_line
 from liqtruth.heatmap.heatmap import Heatmap
 from tests.compare.imported import layouts
@@ -194,6 +195,10 @@ def test_all_columns_of_a_heatmap_make_a_series_whose_sides_follow_each_close(tm
     document = layouts.coinglass_heatmap(price_candlesticks=candles)
     series = read_series(written(tmp_path, document), coin="BTC")
     assert series.source == "imported"
+    assert not series.in_usd
+    colorbar = series_figure(series).layout.coloraxis.colorbar
+    assert colorbar.title.text == "liquidated, in the vendor's own unit, per 0.1 % of price"
+    assert not any("$" in text for text in colorbar.ticktext)
     assert series.mark_px.tolist() == [58_000.0, 59_999.0, MARK]
     assert series.long_usd.sum(axis=1) == pytest.approx([5e6, LONG_USD, LONG_USD])
     assert series.short_usd.sum(axis=1) == pytest.approx([10e6, SHORT_USD, SHORT_USD])

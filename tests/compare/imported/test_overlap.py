@@ -1,5 +1,6 @@
 """Two maps are compared where both state anything, by shape alone; what is cut off, moved or apart is stated."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from liqtruth.compare.comparison.comparison import compare
+from liqtruth.compare.comparison.report import render_report
 from liqtruth.compare.divergence.as_json import to_json
 from liqtruth.compare.divergence.measure import compare_maps
 from liqtruth.compare.imported.overlap import Reach, apart, common_reach, cut, lined_up, shift
@@ -21,6 +23,7 @@ from liqtruth.heatmap.levels import NOTHING
 from tests.compare.imported import layouts
 from tests.compare.imported.layouts import LONG_USD, SHORT_USD, written
 from tests.compare.maps import MANY, MARK, NOON, Level, levels_of_both, map_of
+from tests.compare.test_report import words
 
 WIDTH = 1e-3
 """Of a bin, in log price, nearly."""
@@ -39,6 +42,22 @@ def vendors(levels: Sequence[Level], low_pct: float, high_pct: float, **more: ob
         coverage=drawn.coverage,
         beyond_usd=NOTHING,
     )
+
+
+def test_a_page_states_up_to_where_its_shares_are_counted() -> None:
+    truth, model = map_of(MANY), vendors(MANY, -7.5, 4.6)
+    cut_truth, cut_models, _, _ = lined_up(truth, [model])
+    page = words(render_report(compare_maps(truth, [model]), cut_truth, cut_models))
+    assert re.search(r"Shares are of what lies up to −7.[4-6]\s% and \+4.[5-7]\s% from the mark", page)
+    whole = map_of(MANY, venue="binance", model="tiers")
+    assert "Shares are of" not in words(render_report(compare_maps(truth, [whole]), truth, [whole]))
+
+
+def test_maps_of_other_moments_are_named_before_what_too_few_positions_mean() -> None:
+    few = [("long", 3.0, 5e6), ("short", 3.0, 5e6)]
+    late = vendors(few, -7.5, 4.6, as_of=NOON + timedelta(days=1))
+    found = [one.code for one in compare_maps(map_of(few), [late]).caveats]
+    assert found.index("moments_apart") < found.index("few_positions_floor") == len(found) - 1
 
 
 @given(levels_of_both, st.floats(-40, -1), st.floats(1, 40))
