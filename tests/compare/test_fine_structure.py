@@ -139,14 +139,3 @@ def test_of_a_map_of_another_day_no_change_is_named(hours: int) -> None:
         of_file = replace(older.coverage, notes=(note("moment_of_file", at="then"),))
         assert placed(replace(older, coverage=of_file), [model], RANGE_PCT) == found
     assert named >= 6
-
-
-def test_a_map_of_few_peaks_is_not_told() -> None:
-    """At some move some leverage has a peak or two wherever they are wanted."""
-    for seed in SEEDS:
-        model = market(seed, GRID)[0]
-        mass = model.long_usd + model.short_usd
-        near = np.abs(np.log(GRID.centers / GRID.mark_px)) < 0.2
-        few = np.where(np.isin(np.arange(mass.size), np.argsort(mass * near)[-2:]), mass, 0.0)
-        for changed in (few, few[::-1], moved(few, 3.0)):
-            assert told(changed, model) is None
