@@ -19,6 +19,7 @@ import polars as pl
 from liqtruth.compare.statistics.changes import SHIFTS_PCT
 from liqtruth.compare.statistics.distances import log_distance
 from liqtruth.heatmap.clusters.facts import LEVERAGE
+from liqtruth.heatmap.clusters.smoothing import gaussian
 from liqtruth.heatmap.grid import FloatArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import Notes, note, of_codes
@@ -130,13 +131,12 @@ def _tried(
         kept = sizes > 0
         return 1 - nnls(fine[:, kept] / sizes[kept], wanted)[1] ** 2 if kept.any() else 0.0
 
-    as_it_is = explained(inside)
-    for pct in SHIFTS_PCT.tolist():
-        move = float(np.log1p(pct / 100))
-        yield Fitted(
-            "moved" if abs(pct) > SAME_PLACE_PCT else "as_it_is", pct, explained(inside + move), as_it_is
-        )
-        yield Fitted("exchanged", pct, explained(-inside + move), as_it_is)
+    moves = {pct: float(np.log1p(pct / 100)) for pct in SHIFTS_PCT.tolist()}
+    found = {pct: explained(inside + move) for pct, move in moves.items()}
+    as_it_is = found[0.0]
+    for pct, share in found.items():
+        yield Fitted("moved" if abs(pct) > SAME_PLACE_PCT else "as_it_is", pct, share, as_it_is)
+        yield Fitted("exchanged", pct, explained(-inside + moves[pct]), as_it_is)
     yield Fitted("exchanged", 0.0, explained(np.log(2 - np.exp(inside))), as_it_is)
 
 
@@ -157,7 +157,4 @@ def _is_other(one: Fitted, best: Fitted) -> bool:
 
 def _fine(mass: FloatArray) -> FloatArray:
     """What stands out from the smooth course."""
-    at = np.arange(-3 * SMOOTH, 3 * SMOOTH + 1)
-    weight = np.exp(-0.5 * (at / SMOOTH) ** 2)
-    ends = np.pad(mass, 3 * SMOOTH, mode="edge")
-    return np.asarray(mass - np.convolve(ends, weight / weight.sum(), mode="valid"))
+    return mass - gaussian(mass, SMOOTH, reflect=True)

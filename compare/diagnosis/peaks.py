@@ -14,6 +14,7 @@ import numpy as np
 
 from liqtruth.compare.imported.overlap import apart, common_reach
 from liqtruth.compare.statistics.changes import Axis
+from liqtruth.heatmap.clusters.smoothing import gaussian
 from liqtruth.heatmap.grid import FloatArray, IntArray
 from liqtruth.heatmap.heatmap import Heatmap
 from liqtruth.heatmap.words.notes import Note, Notes, note
@@ -142,15 +143,8 @@ def _peaks(heatmap: Heatmap, farthest: float) -> FloatArray:
     steps = round(farthest / STEP)
     mass = np.diff(Axis.of(heatmap).reached([(1.0, 0.0, 0.0)], STEP * np.arange(-steps, steps + 1.0))[0])
     share = np.log(mass / max(float(mass.sum()), 1e-30) + LEAST_SHARE)
-    return _smooth(share, NARROW) - _smooth(share, BROAD)
-
-
-def _smooth(values: FloatArray, width: float) -> FloatArray:
-    """By a Gaussian, beyond the ends by what is at the ends."""
-    reach = round(4 * width / STEP)
-    weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) * STEP / width) ** 2)
-    padded = np.pad(values, reach, mode="symmetric")
-    return np.asarray(np.convolve(padded, weights / weights.sum(), mode="valid"))
+    narrow, broad = (gaussian(share, width / STEP, reflect=True) for width in (NARROW, BROAD))
+    return narrow - broad
 
 
 def _alike(own: FloatArray, other: FloatArray, moves: IntArray, near: float) -> FloatArray:
